@@ -1,0 +1,1 @@
+//! Every Kafka configuration key: type, default, validator, documentation; the .properties parser.

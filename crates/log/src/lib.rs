@@ -1,0 +1,1 @@
+//! A log storage engine with Kafka's files: segments, indexes, producer state, recovery, retention.

@@ -1,0 +1,1 @@
+//! The Kafka record batch: read, verified, patched, built; compression; control records.

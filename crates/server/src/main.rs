@@ -1,0 +1,2 @@
+//! The thin binary: argv, signals, logging.
+fn main() {}
