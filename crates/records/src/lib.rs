@@ -1,1 +1,14 @@
 //! The Kafka record batch: read, verified, patched, built; compression; control records.
+//!
+//! This crate knows bytes only: no sockets, files, clocks or threads. It allocates nothing on the paths
+//! that check and patch a batch, and nothing larger than what the input carries on the others.
+
+pub mod attributes;
+pub mod batch;
+pub mod crc;
+pub mod ids;
+pub mod uuid_text;
+pub mod varint;
+
+pub use attributes::{Attributes, Compression, TimestampType};
+pub use batch::{Batch, BatchError, BatchHeader, BatchIter, BatchIterError, HEADER_SIZE, LeaderFields};
