@@ -5,10 +5,21 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod builder;
+pub mod compress;
+pub mod control;
 pub mod crc;
+pub mod entry;
 pub mod ids;
+pub mod legacy;
+pub mod record;
 pub mod uuid_text;
 pub mod varint;
 
 pub use attributes::{Attributes, Compression, TimestampType};
 pub use batch::{Batch, BatchError, BatchHeader, BatchIter, BatchIterError, HEADER_SIZE, LeaderFields};
+pub use builder::{BatchBuilder, NewRecord};
+pub use compress::{Compressor, DecompressError, Decompressor};
+pub use control::ControlRecord;
+pub use entry::{Entry, EntryError};
+pub use record::{Header, Headers, Record, RecordError, RecordIter};
