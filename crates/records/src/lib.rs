@@ -14,6 +14,7 @@ pub mod ids;
 pub mod legacy;
 pub mod record;
 pub mod uuid_text;
+pub mod validate;
 pub mod varint;
 
 pub use attributes::{Attributes, Compression, TimestampType};
