@@ -10,6 +10,7 @@ pub mod compress;
 pub mod control;
 pub mod crc;
 pub mod entry;
+pub mod fuzz;
 pub mod ids;
 pub mod legacy;
 pub mod record;

@@ -13,7 +13,7 @@
 
 mod rejected;
 
-pub use rejected::{RecordReason, Rejected, RejectedRecord, RejectionKind};
+pub use rejected::{LISTED_MAX, RecordReason, Rejected, RejectedRecord, RejectionKind};
 
 use crate::batch::{Batch, BatchError, BatchHeader, LeaderFields, MAGIC, MAGIC_AT, peek};
 use crate::compress::Decompressor;
@@ -98,10 +98,12 @@ pub fn produced<'a>(
 
     let window = Window::new(rules, now_ms);
     if batch.timestamp_type() == TimestampType::LogAppendTime {
-        let records = (0..batch.count.min(bytes.len() as i32))
+        let total = batch.count as usize;
+        let records = (0..batch.count)
+            .take(LISTED_MAX)
             .map(|index| RejectedRecord { index, reason: RecordReason::LogAppendTime })
             .collect();
-        return Err(Rejected::Records { window: (window.first, window.last), records });
+        return Err(Rejected::Records { window: (window.first, window.last), total, records });
     }
     let look = codec == Compression::None
         || rules.inspect_compressed
@@ -248,8 +250,7 @@ fn list_offenders(
     require_keys: bool,
     window: &Window,
 ) -> Result<(), Rejected> {
-    let mut at = 0;
-    let mut records = Vec::new();
+    let (mut at, mut total, mut records) = (0, 0, Vec::new());
     for index in 0..header.count {
         let record =
             read_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
@@ -257,14 +258,23 @@ fn list_offenders(
             return Err(Rejected::OffsetDelta { index, offset_delta: record.offset_delta });
         }
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
-        if require_keys && record.key.is_none() {
-            records.push(RejectedRecord { index, reason: RecordReason::MissingKey });
+        let reason = if require_keys && record.key.is_none() {
+            RecordReason::MissingKey
         } else if timestamp != NO_TIMESTAMP && !(window.first..=window.last).contains(&timestamp) {
-            records.push(RejectedRecord { index, reason: RecordReason::Timestamp(timestamp) });
+            RecordReason::Timestamp(timestamp)
+        } else {
+            continue;
+        };
+        total += 1;
+        if records.len() < LISTED_MAX {
+            records.push(RejectedRecord { index, reason });
         }
     }
     if records.is_empty() {
         return Ok(());
     }
-    Err(Rejected::Records { window: (window.first, window.last), records })
+    Err(Rejected::Records { window: (window.first, window.last), total, records })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@ use crate::compress::DecompressError;
 use crate::ids::{Offset, Sequence, TimestampMs};
 use crate::record::RecordError;
 
+/// Most records that [`Rejected::Records`] lists.
+pub const LISTED_MAX: usize = 1000;
+
 /// The kinds of refusal for which Kafka has an error of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RejectionKind {
@@ -117,11 +120,14 @@ pub enum Rejected {
         offset_delta: i32,
     },
     /// Sound records that the topic does not take.
-    #[error("{}", records_text(.records))]
+    #[error("{}", records_text(*.total, .records))]
     Records {
         /// First and last timestamp that is allowed.
         window: (TimestampMs, TimestampMs),
-        /// Every offending record, in order.
+        /// How many there are.
+        total: usize,
+        /// The first of them in order, at most [`LISTED_MAX`]: a small compressed batch must not become a
+        /// large answer.
         records: Vec<RejectedRecord>,
     },
 }
@@ -163,11 +169,11 @@ impl RejectedRecord {
     }
 }
 
-fn records_text(records: &[RejectedRecord]) -> String {
+fn records_text(total: usize, records: &[RejectedRecord]) -> String {
     if records.iter().any(|record| record.reason != RecordReason::MissingKey) {
         return "One or more records have been rejected due to invalid timestamp".into();
     }
-    format!("One or more records have been rejected due to {} record errors in total", records.len())
+    format!("One or more records have been rejected due to {total} record errors in total")
 }
 
 impl Rejected {
