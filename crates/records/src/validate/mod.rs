@@ -124,7 +124,10 @@ pub fn produced<'a>(
 
 /// Whether the records of a batch, decompressed to at most `cap` bytes, are sound and their offsets lie in
 /// the batch in ascending order: true of every batch in a log, compacted ones included.
+///
+/// The batch's header is checked too; its CRC is not.
 pub fn sound_records(batch: &Batch<'_>, decompressor: &mut Decompressor, cap: usize) -> Result<(), Rejected> {
+    batch.check_offsets().map_err(Rejected::Corrupt)?;
     let body = decompressor.body(batch, cap).map_err(Rejected::Decompress)?;
     let mut at = 0;
     let mut next_delta = 0;

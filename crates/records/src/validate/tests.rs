@@ -266,3 +266,12 @@ fn compacted_batches_have_sound_records() {
     let result = sound_records(&shrunk, &mut Decompressor::new(), 0xffff);
     assert_eq!(result, Err(Rejected::OffsetDelta { index: 2, offset_delta: 8 }));
 }
+
+#[test]
+fn negative_counts_in_a_log_are_corruption() {
+    for count in [-1, i32::MIN] {
+        let bytes = with_header(&good(Compression::None), |header| header.count = count);
+        let result = sound_records(&Batch::parse(&bytes).unwrap(), &mut Decompressor::new(), 0xffff);
+        assert!(matches!(result, Err(Rejected::Corrupt(BatchError::BadOffsets { .. }))), "{result:?}");
+    }
+}
