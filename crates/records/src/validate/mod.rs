@@ -18,7 +18,7 @@ pub use rejected::{LISTED_MAX, RecordReason, Rejected, RejectedRecord, Rejection
 use crate::batch::{Batch, BatchError, BatchHeader, LeaderFields, MAGIC, MAGIC_AT, peek};
 use crate::compress::Decompressor;
 use crate::ids::{LeaderEpoch, NO_TIMESTAMP, Offset, TimestampMs};
-use crate::record::{RecordError, RecordFault, read_record};
+use crate::record::{RecordError, RecordFault, skim_record};
 use crate::{Compression, TimestampType};
 
 /// What the topic asks for.
@@ -133,7 +133,7 @@ pub fn sound_records(batch: &Batch<'_>, decompressor: &mut Decompressor, cap: us
     let mut next_delta = 0;
     for index in 0..batch.count {
         let record =
-            read_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
+            skim_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
         if record.offset_delta < next_delta || record.offset_delta > batch.last_offset_delta {
             return Err(Rejected::OffsetDelta { index, offset_delta: record.offset_delta });
         }
@@ -221,13 +221,13 @@ fn check_records(
     let mut deltas_differ = 0;
     for index in 0..header.count {
         let record =
-            read_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
+            skim_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
         max_timestamp = max_timestamp.max(timestamp);
         // Gathered without branching: nearly every batch is sound.
         deltas_differ |= record.offset_delta ^ index;
         suspicious |=
-            (timestamp < window.first) | (timestamp > window.last) | (require_keys & record.key.is_none());
+            (timestamp < window.first) | (timestamp > window.last) | (require_keys & !record.has_key);
     }
     no_trailing(header.count, body, at)?;
     if deltas_differ != 0 || suspicious {
@@ -256,12 +256,12 @@ fn list_offenders(
     let (mut at, mut total, mut records) = (0, 0, Vec::new());
     for index in 0..header.count {
         let record =
-            read_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
+            skim_record(body, &mut at).map_err(|fault| Rejected::Structure(RecordError { index, fault }))?;
         if record.offset_delta != index {
             return Err(Rejected::OffsetDelta { index, offset_delta: record.offset_delta });
         }
         let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
-        let reason = if require_keys && record.key.is_none() {
+        let reason = if require_keys && !record.has_key {
             RecordReason::MissingKey
         } else if timestamp != NO_TIMESTAMP && !(window.first..=window.last).contains(&timestamp) {
             RecordReason::Timestamp(timestamp)

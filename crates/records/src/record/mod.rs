@@ -13,10 +13,14 @@
 //! A record that is handed out is sound to its last byte, headers included. Headers keep their order, and
 //! headers with equal keys stay apart.
 
+mod skim;
+
 use crate::batch::BatchHeader;
 use crate::ids::{NO_SEQUENCE, Offset, Sequence, TimestampMs, add_sequence};
 use crate::varint;
 use crate::{Batch, Compression, TimestampType};
+
+pub(crate) use skim::skim_record;
 
 /// What is wrong with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
