@@ -1,7 +1,5 @@
 //! Configuration of a client metrics subscription.
 
-use super::keys;
-
 keys! {
     CLIENT_METRICS
 

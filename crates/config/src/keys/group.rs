@@ -1,7 +1,5 @@
 //! Configuration of a group.
 
-use super::keys;
-
 keys! {
     GROUP
 

@@ -1,7 +1,5 @@
 //! Consumer groups and the topic that holds their offsets.
 
-use super::keys;
-
 keys! {
     GROUPS
 

@@ -1,7 +1,5 @@
 //! Topic data on disk: the defaults of topics, and the log directories.
 
-use super::keys;
-
 keys! {
     LOG
 

@@ -48,7 +48,7 @@ macro_rules! keys {
         };
     };
 }
-use {fallback, keys};
+use fallback;
 
 mod client_metrics;
 mod group;

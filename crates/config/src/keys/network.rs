@@ -1,7 +1,5 @@
 //! Listeners, sockets and limits of connections and requests.
 
-use super::keys;
-
 keys! {
     NETWORK
 

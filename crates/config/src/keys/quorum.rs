@@ -1,7 +1,5 @@
 //! The controllers' quorum and its log.
 
-use super::keys;
-
 keys! {
     QUORUM
 

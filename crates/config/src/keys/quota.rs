@@ -1,7 +1,5 @@
 //! Quotas, metrics and telemetry.
 
-use super::keys;
-
 keys! {
     QUOTA
 

@@ -1,7 +1,5 @@
 //! Tiered storage.
 
-use super::keys;
-
 keys! {
     REMOTE
 

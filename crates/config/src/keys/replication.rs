@@ -1,7 +1,5 @@
 //! Replicas, their leaders, and who follows them.
 
-use super::keys;
-
 keys! {
     REPLICATION
 

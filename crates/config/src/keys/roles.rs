@@ -1,7 +1,5 @@
 //! Process, identity and the nodes' start.
 
-use super::keys;
-
 keys! {
     ROLES
 

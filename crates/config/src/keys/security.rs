@@ -1,7 +1,5 @@
 //! Authentication, encryption and access control.
 
-use super::keys;
-
 keys! {
     SECURITY
 

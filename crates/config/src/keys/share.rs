@@ -1,7 +1,5 @@
 //! Share groups, streams groups, and the state they keep.
 
-use super::keys;
-
 keys! {
     SHARE
 

@@ -1,7 +1,5 @@
 //! Configuration of a topic.
 
-use super::keys;
-
 keys! {
     TOPIC
 

@@ -1,7 +1,5 @@
 //! Transactions and the topic that holds them.
 
-use super::keys;
-
 keys! {
     TRANSACTIONS
 

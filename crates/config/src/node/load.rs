@@ -1,0 +1,181 @@
+//! Loading: file, environment and command line become one configuration, or a list of everything that is wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{NodeConfig, advice, legacy};
+use crate::problem::{Problem, Problems};
+use crate::properties::Properties;
+use crate::settings::{Place, Settings};
+
+/// A configuration that can be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: NodeConfig,
+    /// What should be shown at the start, in the order of the file.
+    pub warnings: Vec<Problem>,
+    /// Values that promise what is not served yet (TLS listeners, an authorizer ...). Tools that only read the
+    /// file may go on; a server must refuse to start and show these.
+    pub unserved: Vec<Problem>,
+}
+
+impl Loaded {
+    /// Warnings as errors, for `--strict`.
+    ///
+    /// # Errors
+    /// There are warnings.
+    pub fn strict(self) -> Result<Self, Problems> {
+        if self.warnings.is_empty() {
+            return Ok(self);
+        }
+        Err(Problems { errors: self.warnings, warnings: Vec::new() })
+    }
+}
+
+impl NodeConfig {
+    /// Reads `server.properties`. `file` is the name that messages show; `overrides` are the `key=value` pairs
+    /// of `--override`, which win.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place.
+    pub fn load(file: &str, bytes: &[u8], overrides: &[(String, String)]) -> Result<Loaded, Problems> {
+        Self::load_all(file, bytes, &[], overrides)
+    }
+
+    /// As [`Self::load`], with `environment` between the file and the overrides: keys as
+    /// [`environment_key`] gives them.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place.
+    pub fn load_all(
+        file: &str,
+        bytes: &[u8],
+        environment: &[(String, String)],
+        overrides: &[(String, String)],
+    ) -> Result<Loaded, Problems> {
+        let properties = Properties::parse(file, bytes).map_err(|error| Problems {
+            errors: vec![Problem {
+                place: Some(format!("{}:{}", error.file, error.line)),
+                ..Problem::new(error.what)
+            }],
+            warnings: Vec::new(),
+        })?;
+        let mut settings = Settings::default();
+        let name: Arc<str> = Arc::from(file);
+        for entry in properties.entries() {
+            settings.set(&entry.key, &entry.value, Place::File(Arc::clone(&name), entry.line));
+        }
+        let mut warnings: Vec<Problem> = properties
+            .overwritten()
+            .map(|(entry, by)| Problem {
+                place: Some(format!("{file}:{}", entry.line)),
+                key: Some(entry.key.clone()),
+                ..Problem::new(format!("{} is set again in line {by}, which counts", entry.key))
+            })
+            .collect();
+        for (pairs, place) in [(environment, Place::Environment), (overrides, Place::Override)] {
+            for (key, value) in pairs {
+                settings.set(key.trim(), value, place.clone());
+            }
+        }
+        if legacy::is_zookeeper_era(&settings) {
+            return Err(Problems { errors: vec![zookeeper_era(file)], warnings });
+        }
+        let known = |config: Result<&NodeConfig, &Settings>| {
+            let settings = config.map_or_else(|settings| settings, NodeConfig::settings);
+            advice::keys(settings)
+        };
+        match Self::of_settings(settings.clone()) {
+            Ok(config) => {
+                warnings.extend(known(Ok(&config)));
+                warnings.extend(advice::whole(&config));
+                in_file_order(&mut warnings);
+                let unserved = advice::unserved(&config);
+                Ok(Loaded { config, warnings, unserved })
+            }
+            Err(mut errors) => {
+                warnings.extend(known(Err(&settings)));
+                in_file_order(&mut warnings);
+                in_file_order(&mut errors);
+                Err(Problems { errors, warnings })
+            }
+        }
+    }
+
+    /// This node with dynamic values on top: those of the cluster, then those of this broker (Kafka's
+    /// `DynamicBrokerConfig`). Unknown keys and values that were never valid are left out, as Kafka does with
+    /// records it cannot apply; their problems come back beside the configuration.
+    #[must_use]
+    pub fn with_dynamic(
+        &self,
+        cluster: &BTreeMap<String, String>,
+        broker: &BTreeMap<String, String>,
+    ) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let cluster = crate::dynamic::applicable(cluster, false, &mut problems);
+        let broker = crate::dynamic::applicable(broker, true, &mut problems);
+        let settings = self.settings.overlaid(&cluster).overlaid(&broker);
+        match Self::of_settings(settings) {
+            Ok(config) => (config, problems),
+            Err(errors) => {
+                problems.extend(errors);
+                (self.clone(), problems)
+            }
+        }
+    }
+}
+
+fn zookeeper_era(file: &str) -> Problem {
+    Problem {
+        place: Some(file.to_owned()),
+        key: Some("process.roles".to_owned()),
+        ..Problem::new("this is a ZooKeeper-era file: it has no process.roles, and there is no ZooKeeper any more")
+            .kafka("Missing required configuration \"process.roles\" which has no default value.")
+            .next(
+                "replace broker.id by node.id, remove zookeeper.*, and add process.roles=broker,controller, \
+                 controller.quorum.voters=ID@localhost:9093, controller.listener.names=CONTROLLER and the listener \
+                 CONTROLLER://:9093 (a whole file to start from: config/kraft/server.properties)",
+            )
+    }
+}
+
+/// By line of the file; what has no line comes last, everything else keeps its order.
+fn in_file_order(problems: &mut [Problem]) {
+    problems.sort_by_key(|problem| {
+        let line = problem.place.as_deref().and_then(|place| place.rsplit_once(':'));
+        line.and_then(|(_, line)| line.parse::<u32>().ok()).unwrap_or(u32::MAX)
+    });
+}
+
+/// The key that an environment variable of the container images sets, `KAFKA_LOG_DIRS` being `log.dirs`: the
+/// prefix goes, `___` is `-`, `__` is `_`, `_` is `.`. `None` for other variables and for those that configure a
+/// JVM.
+#[must_use]
+pub fn environment_key(variable: &str) -> Option<String> {
+    const JVM: [&str; 11] = [
+        "KAFKA_VERSION",
+        "KAFKA_HEAP_OPTS",
+        "KAFKA_LOG4J_OPTS",
+        "KAFKA_OPTS",
+        "KAFKA_JMX_OPTS",
+        "KAFKA_JVM_PERFORMANCE_OPTS",
+        "KAFKA_GC_LOG_OPTS",
+        "KAFKA_LOG4J_ROOT_LOGLEVEL",
+        "KAFKA_LOG4J_LOGGERS",
+        "KAFKA_TOOLS_LOG4J_LOGLEVEL",
+        "KAFKA_JMX_HOSTNAME",
+    ];
+    let rest = variable.strip_prefix("KAFKA_").filter(|rest| !rest.is_empty())?;
+    if JVM.contains(&variable) {
+        return None;
+    }
+    // Longest first; the marks stand for what the shorter replacements must not see.
+    let key = rest
+        .to_lowercase()
+        .replace("___", "-")
+        .replace("__", "\u{0}")
+        .replace('_', ".")
+        .replace('\u{0}', "_");
+    Some(key)
+}
