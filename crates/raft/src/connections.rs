@@ -82,20 +82,29 @@ impl Connections {
             .min()
     }
 
-    /// A bootstrap server that can be asked now, or when to look again.
+    /// Someone who may know the leader and can be asked now, or when to look again. Besides the bootstrap
+    /// servers these are the voters the log names: after some changes of the voter set the configured
+    /// servers may all be out of it.
     pub(crate) fn bootstrap_server(
         &mut self,
         now: Millis,
         random: &mut Random,
+        voters: impl Iterator<Item = Destination>,
     ) -> Result<Destination, Millis> {
         if let Some(until) = self.in_flight_until(now) {
             return Err(until);
         }
-        let first = random.below(self.bootstrap.len() as i64) as usize;
-        let order = (0..self.bootstrap.len()).map(|i| (first + i) % self.bootstrap.len());
+        let mut servers = self.bootstrap.clone();
+        for voter in voters {
+            if servers.iter().all(|server| server.at != voter.at) {
+                servers.push(voter);
+            }
+        }
+        let first = random.below(servers.len() as i64) as usize;
+        let order = (0..servers.len()).map(|i| (first + i) % servers.len());
         let mut wake = NEVER;
         for index in order {
-            let server = &self.bootstrap[index];
+            let server = &servers[index];
             let ready = self.ready_at(server.id);
             if ready <= now {
                 return Ok(server.clone());

@@ -30,6 +30,11 @@ impl<T> History<T> {
         self.0.last().map(|(offset, _)| *offset)
     }
 
+    /// The value before the newest, if it is remembered.
+    pub fn previous(&self) -> Option<&T> {
+        self.0.iter().rev().nth(1).map(|(_, value)| value)
+    }
+
     /// The value as of `offset` (inclusive).
     pub fn at(&self, offset: Offset) -> Option<&T> {
         self.0.iter().rev().find(|(set, _)| *set <= offset).map(|(_, value)| value)

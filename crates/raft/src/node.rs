@@ -317,6 +317,16 @@ impl Node {
         }
     }
 
+    /// May this node run for leader? Voters may. So may one that was removed by a change which, for all it
+    /// knows, never committed: if the others lack that change, they may need its vote, or its log, and a
+    /// cluster in which it stood aside could stay without a leader (Raft thesis, 4.2.2).
+    pub(crate) fn may_run(&self) -> bool {
+        let unsettled =
+            self.voters_offset().is_some_and(|set| self.high_watermark.is_none_or(|hw| hw <= set));
+        let was_voter = self.voters.previous().is_some_and(|before| before.contains(&self.config.key()));
+        self.is_voter() || (unsettled && was_voter)
+    }
+
     pub(crate) fn is_only_voter(&self) -> bool {
         self.voters().is_only(&self.config.key())
     }

@@ -135,6 +135,10 @@ impl Node {
             _ => None,
         };
         let election_at = match inherited {
+            // Only if nobody else manages to: a removed voter is the last resort.
+            _ if !self.is_voter() && self.may_run() => {
+                self.election_deadline(now) + 4 * self.config.election_timeout_ms
+            }
             _ if !self.is_voter() => NEVER,
             Some(at) if at != NEVER => at.max(now),
             _ => self.election_deadline(now),

@@ -157,7 +157,12 @@ impl Node {
         if self.is_flush_owed() {
             return NEVER;
         }
-        match self.connections.bootstrap_server(now, &mut self.random) {
+        let (own, listener) = (self.config.node_id, &self.config.listener);
+        let voters = self.voters().clone();
+        let known = voters.iter().filter(|voter| voter.key.id != own).filter_map(|voter| {
+            Some(Destination { id: voter.key.id, at: voter.endpoints.get(listener)?.clone() })
+        });
+        match self.connections.bootstrap_server(now, &mut self.random, known) {
             Ok(server) => self.try_send(now, server, Node::plain_fetch_request).1,
             Err(wake) => wake,
         }

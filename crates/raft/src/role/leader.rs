@@ -163,7 +163,8 @@ impl Node {
     pub(crate) fn drive_leader(&mut self, now: Millis) -> Millis {
         let begin_period = self.config.fetch_timeout_ms / 2;
         let Role::Leader(role) = &mut self.role else { return now };
-        let quorum_lost = role.voters.len() > 1 && now >= role.check_quorum_at;
+        let alone = role.voters.len() == 1 && role.voters.contains_key(&self.config.node_id);
+        let quorum_lost = !alone && now >= role.check_quorum_at;
         if self.stopping.is_some() || role.resign_requested || quorum_lost {
             if quorum_lost {
                 let silent_ms = self.check_quorum_timeout();
@@ -172,7 +173,7 @@ impl Node {
             self.become_resigned(now);
             return now;
         }
-        let mut wake = if role.voters.len() > 1 { role.check_quorum_at } else { NEVER };
+        let mut wake = if alone { NEVER } else { role.check_quorum_at };
         if now >= role.begin_at {
             role.begin_at = now + begin_period;
             self.announce(now, begin_period);

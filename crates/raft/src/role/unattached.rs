@@ -10,13 +10,13 @@ pub struct Unattached {
     pub leader: Option<i32>,
     /// Whom it voted for in this epoch.
     pub voted: Option<ReplicaKey>,
-    /// When it runs itself; never for observers.
+    /// When it runs itself; never for plain observers.
     pub election_at: Millis,
 }
 
 impl Node {
     pub(crate) fn drive_unattached(&mut self, now: Millis, election_at: Millis) -> Millis {
-        if self.is_voter() {
+        if self.may_run() {
             if self.is_stopping() {
                 return self.stop_deadline();
             }
