@@ -272,7 +272,7 @@ fn is_default(f: &Field) -> Result<String> {
         }
         return Ok(match &f.ty {
             Type::Str => format!("{name}.as_deref() == Some({text:?})"),
-            Type::Struct(_) => format!("{name}.is_none()"),
+            Type::Struct(of) => format!("{name}.as_ref() == Some(&{of}::default())"),
             _ => format!("{name}.as_ref().is_some_and(|v| v.is_empty())"),
         });
     }

@@ -74,7 +74,7 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopicPartitions {
     /// `TopicId`.
     pub topic_id: Uuid,
@@ -82,6 +82,12 @@ pub struct TopicPartitions {
     pub partitions: Vec<i32>,
     /// `AssignmentEpochs`: tag 0.
     pub assignment_epochs: Option<Vec<i32>>,
+}
+
+impl Default for TopicPartitions {
+    fn default() -> Self {
+        TopicPartitions { topic_id: Uuid::nil(), partitions: Vec::new(), assignment_epochs: Some(Vec::new()) }
+    }
 }
 
 impl TopicPartitions {
@@ -94,11 +100,11 @@ impl TopicPartitions {
         }
         if w.flexible() {
             let mut tags = 0;
-            if !(self.assignment_epochs.is_none()) {
+            if !(self.assignment_epochs.as_ref().is_some_and(|v| v.is_empty())) {
                 tags += 1;
             }
             w.uvarint(tags);
-            if !(self.assignment_epochs.is_none()) {
+            if !(self.assignment_epochs.as_ref().is_some_and(|v| v.is_empty())) {
                 w.tagged(0, |w| {
                     w.length(self.assignment_epochs.as_ref().map(Vec::len))?;
                     for e in self.assignment_epochs.iter().flatten() {
@@ -115,7 +121,7 @@ impl TopicPartitions {
         let v = r.version();
         let topic_id = r.uuid()?;
         let partitions = r.vec("TopicPartitions.Partitions")?;
-        let mut assignment_epochs = None;
+        let mut assignment_epochs = Some(Vec::new());
         if r.flexible() {
             for _ in 0..r.uvarint()? {
                 let (tag, end) = r.tag()?;

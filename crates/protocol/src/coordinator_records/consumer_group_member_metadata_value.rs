@@ -40,7 +40,7 @@ impl Default for ConsumerGroupMemberMetadataValue {
             subscribed_topic_regex: Some(String::new()),
             rebalance_timeout_ms: -1,
             server_assignor: Some(String::new()),
-            classic_member_metadata: None,
+            classic_member_metadata: Some(ClassicMemberMetadata::default()),
         }
     }
 }
@@ -61,11 +61,11 @@ impl ConsumerGroupMemberMetadataValue {
         w.nullable_str(self.server_assignor.as_deref())?;
         if w.flexible() {
             let mut tags = 0;
-            if !(self.classic_member_metadata.is_none()) {
+            if !(self.classic_member_metadata.as_ref() == Some(&ClassicMemberMetadata::default())) {
                 tags += 1;
             }
             w.uvarint(tags);
-            if !(self.classic_member_metadata.is_none()) {
+            if !(self.classic_member_metadata.as_ref() == Some(&ClassicMemberMetadata::default())) {
                 w.tagged(0, |w| {
                     match &self.classic_member_metadata {
                         None => w.uvarint(0),
@@ -91,7 +91,7 @@ impl ConsumerGroupMemberMetadataValue {
         let subscribed_topic_regex = r.nullable_string()?;
         let rebalance_timeout_ms = r.i32()?;
         let server_assignor = r.nullable_string()?;
-        let mut classic_member_metadata = None;
+        let mut classic_member_metadata = Some(ClassicMemberMetadata::default());
         if r.flexible() {
             for _ in 0..r.uvarint()? {
                 let (tag, end) = r.tag()?;

@@ -108,7 +108,7 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TaskIds {
     /// `SubtopologyId`.
     pub subtopology_id: String,
@@ -116,6 +116,12 @@ pub struct TaskIds {
     pub partitions: Vec<i32>,
     /// `AssignmentEpochs`: tag 0.
     pub assignment_epochs: Option<Vec<i32>>,
+}
+
+impl Default for TaskIds {
+    fn default() -> Self {
+        TaskIds { subtopology_id: String::new(), partitions: Vec::new(), assignment_epochs: Some(Vec::new()) }
+    }
 }
 
 impl TaskIds {
@@ -128,11 +134,11 @@ impl TaskIds {
         }
         if w.flexible() {
             let mut tags = 0;
-            if !(self.assignment_epochs.is_none()) {
+            if !(self.assignment_epochs.as_ref().is_some_and(|v| v.is_empty())) {
                 tags += 1;
             }
             w.uvarint(tags);
-            if !(self.assignment_epochs.is_none()) {
+            if !(self.assignment_epochs.as_ref().is_some_and(|v| v.is_empty())) {
                 w.tagged(0, |w| {
                     w.length(self.assignment_epochs.as_ref().map(Vec::len))?;
                     for e in self.assignment_epochs.iter().flatten() {
@@ -149,7 +155,7 @@ impl TaskIds {
         let v = r.version();
         let subtopology_id = r.string("TaskIds.SubtopologyId")?;
         let partitions = r.vec("TaskIds.Partitions")?;
-        let mut assignment_epochs = None;
+        let mut assignment_epochs = Some(Vec::new());
         if r.flexible() {
             for _ in 0..r.uvarint()? {
                 let (tag, end) = r.tag()?;

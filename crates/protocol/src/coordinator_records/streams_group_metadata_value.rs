@@ -25,7 +25,7 @@ impl Default for StreamsGroupMetadataValue {
             epoch: 0,
             metadata_hash: 0,
             validated_topology_epoch: -1,
-            last_assignment_configs: None,
+            last_assignment_configs: Some(Vec::new()),
         }
     }
 }
@@ -40,7 +40,7 @@ impl StreamsGroupMetadataValue {
             if !(self.validated_topology_epoch == -1) {
                 tags += 1;
             }
-            if !(self.last_assignment_configs.is_none()) {
+            if !(self.last_assignment_configs.as_ref().is_some_and(|v| v.is_empty())) {
                 tags += 1;
             }
             w.uvarint(tags);
@@ -50,7 +50,7 @@ impl StreamsGroupMetadataValue {
                     Ok(())
                 })?;
             }
-            if !(self.last_assignment_configs.is_none()) {
+            if !(self.last_assignment_configs.as_ref().is_some_and(|v| v.is_empty())) {
                 w.tagged(1, |w| {
                     w.length(self.last_assignment_configs.as_ref().map(Vec::len))?;
                     for e in self.last_assignment_configs.iter().flatten() {
@@ -68,7 +68,7 @@ impl StreamsGroupMetadataValue {
         let epoch = r.i32()?;
         let metadata_hash = r.i64()?;
         let mut validated_topology_epoch = -1;
-        let mut last_assignment_configs = None;
+        let mut last_assignment_configs = Some(Vec::new());
         if r.flexible() {
             for _ in 0..r.uvarint()? {
                 let (tag, end) = r.tag()?;
