@@ -1,2 +1,52 @@
-//! The workspace's own commands.
-fn main() {}
+//! The workspace's own commands: everything that a person or a CI job types is one of these.
+
+// A binary has no outside: `pub` here means "for the rest of this program".
+#![allow(unreachable_pub)]
+
+mod codegen;
+mod machine;
+mod peers;
+mod process;
+mod tally;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--all]             everything this machine can test; with --all a missing program is a failure
+  tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
+  codegen [--check]        the protocol crate's messages from its schema
+  peers install|up|down|kill|start|run
+                           the real Apache Kafka beside ours
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["tidy"] => tidy::run(),
+        ["codegen"] => codegen::run(false),
+        ["codegen", "--check"] => codegen::run(true),
+        ["peers", rest @ ..] => peers::run(rest),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("no command\n\n{USAGE}"),
+        [other, ..] => bail!("no command '{other}'\n\n{USAGE}"),
+    }
+}
