@@ -129,7 +129,8 @@ fn registrations_are_refused_for_reasons() {
         decision.reply.error_code
     };
     type Request = ottla_protocol::messages::broker_registration_request::BrokerRegistrationRequest;
-    let cases: [(&dyn Fn(&mut Request), ErrorCode); 8] = [
+    type Edit<'a> = &'a dyn Fn(&mut Request);
+    let cases: [(Edit<'_>, ErrorCode); 8] = [
         (&|r| r.cluster_id = "other".to_owned(), ErrorCode::InconsistentClusterId),
         (&|r| r.broker_id = 1, ErrorCode::DuplicateBrokerRegistration),
         (&|r| r.is_migrating_zk_broker = true, ErrorCode::BrokerIdNotRegistered),
@@ -263,7 +264,8 @@ fn topics_are_refused_in_kafkas_words() {
             t.assignments = assignments.iter().map(one).collect();
         })
     };
-    let cases: [(&[(i32, &[i32])], &str); 5] = [
+    type Assigned<'a> = &'a [(i32, &'a [i32])];
+    let cases: [(Assigned<'_>, &str); 5] = [
         (&[(0, &[])], "The manual partition assignment includes an empty replica list."),
         (&[(0, &[1, 1])], "The manual partition assignment includes the broker 1 more than once."),
         (

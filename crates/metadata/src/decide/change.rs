@@ -142,7 +142,8 @@ impl<'a> ChangeBuilder<'a> {
             return None;
         }
         match self.partition.last_known_elr() {
-            &[last] if self.is_acceptable(last) => Some(last),
+            // A reassignment may have taken it away since.
+            &[last] if self.replicas.contains(&last) && self.is_acceptable(last) => Some(last),
             _ => None,
         }
     }
@@ -300,9 +301,11 @@ impl<'a> ChangeBuilder<'a> {
             return;
         }
         let known = self.partition.last_known_elr();
+        let gone = known.iter().any(|broker| !self.replicas.contains(broker));
         if record.leader == NO_LEADER && known.is_empty() {
-            record.last_known_elr = Some(vec![self.partition.leader]);
-        } else if record.leader >= 0 && !known.is_empty() {
+            let last = Some(self.partition.leader).filter(|leader| self.replicas.contains(leader));
+            record.last_known_elr = last.map(|leader| vec![leader]);
+        } else if !known.is_empty() && (record.leader >= 0 || gone) {
             record.last_known_elr = Some(Vec::new());
         }
     }

@@ -249,6 +249,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn no_broker_twice_and_an_unfenced_leader(
             racks in proptest::collection::vec((0u8..4, any::<bool>()), 1..12),

@@ -13,7 +13,7 @@ use ottla_protocol::messages::list_partition_reassignments_response::{
 };
 
 use super::{ChangeBuilder, Decision, Election, MAX_RECORDS_PER_REQUEST, Record, Refusal, View, outcome};
-use crate::image::{Partition, Topic};
+use crate::image::{LeaderRecovery, Partition, Topic};
 
 impl View<'_> {
     /// Starts, changes or cancels reassignments (AlterPartitionReassignments). No replicas means cancel.
@@ -114,7 +114,10 @@ impl View<'_> {
         let replicas: Vec<i32> = partition.replicas.iter().copied().filter(stays).collect();
         let mut isr: Vec<i32> = partition.isr.iter().copied().filter(stays).collect();
         let unclean_allowed = self.unclean_election_enabled(&topic.name);
-        if isr.is_empty() {
+        let elr_enabled = self.image.features.elr_enabled();
+        let eligible = elr_enabled && partition.elr().iter().any(stays);
+        let mut builder = ChangeBuilder::new(*self, topic, index, partition);
+        if isr.is_empty() && !eligible {
             // Only new replicas are in sync: going back means a leader that may miss records.
             let Some(&first) = replicas.first() else {
                 return Err(Refusal::new(
@@ -132,13 +135,14 @@ impl View<'_> {
                     ),
                 ));
             }
-            isr.push(first);
+            // With ELR the ISR stays empty and the election below finds somebody, or nobody. Without, it must not
+            // be empty: the first replica enters it, and whoever reads the partition is told what that may mean.
+            if !elr_enabled {
+                isr.push(first);
+                builder = builder.recovery(LeaderRecovery::Recovering);
+            }
         }
-        let mut builder = ChangeBuilder::new(*self, topic, index, partition).isr(isr).assignment(
-            replicas,
-            Vec::new(),
-            Vec::new(),
-        );
+        let mut builder = builder.isr(isr).assignment(replicas, Vec::new(), Vec::new());
         if unclean_allowed {
             builder = builder.election(Election::Unclean);
         }

@@ -84,10 +84,13 @@ impl Changes {
     /// Notes that a topic is gone; one created by the same records leaves no trace.
     pub(super) fn removed_topic(&mut self, id: Uuid, topic: Arc<Topic>) {
         let change = self.topic(id);
-        if change.created {
-            self.topics.remove(&id);
-        } else {
-            change.deleted = Some(topic);
+        match (change.created, &change.deleted) {
+            (true, None) => {
+                self.topics.remove(&id);
+            }
+            // Deleted before, created again under its old id, and deleted again.
+            (true, Some(_)) => change.created = false,
+            (false, _) => change.deleted = Some(topic),
         }
     }
 
@@ -148,11 +151,12 @@ impl Changes {
             let old = before.topics.by_id(id);
             let new = after.topics.by_id(id);
             let topic = new.or(old).or(change.deleted.as_ref());
-            // A topic that is gone takes all its partitions along, touched or not.
-            let all = old.filter(|_| new.is_none()).into_iter();
-            let indices = all.flat_map(|old| old.partitions.keys().copied());
-            let touched = change.partitions.iter().copied().filter(move |_| new.is_some());
-            indices.chain(touched).filter_map(move |index| {
+            let mut indices = new.map(|_| change.partitions.clone()).unwrap_or_default();
+            // A topic that went takes all its partitions along, touched or not.
+            if let Some(old) = old.filter(|_| new.is_none() || change.deleted.is_some()) {
+                indices.extend(old.partitions.keys());
+            }
+            indices.into_iter().filter_map(move |index| {
                 let before = old.and_then(|topic| topic.partition(index));
                 let after = new.and_then(|topic| topic.partition(index));
                 (before != after).then_some(PartitionChange { topic: topic?, index, before, after })
