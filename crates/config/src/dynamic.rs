@@ -146,17 +146,25 @@ pub fn validate_broker(
     } else {
         base.overlaid(after).overlaid(&applicable(broker, true, &mut unused))
     };
-    let next =
-        NodeConfig::of_settings(settings).map_err(|errors| Refusal::request(errors[0].message.clone()))?;
+    let next = NodeConfig::of_settings(settings).map_err(|errors| {
+        Refusal::request(errors[0].kafka.clone().unwrap_or_else(|| errors[0].message.clone()))
+    })?;
     let invalid = |why: String| Refusal::request(format!("Invalid dynamic configuration: {why}"));
     pools(&now, &next).map_err(invalid)?;
     listeners(&now, &next).map_err(invalid)?;
-    next.topic_defaults
-        .remote_retention(
-            ["log.local.retention.ms", "log.retention.ms"],
-            ["log.local.retention.bytes", "log.retention.bytes"],
-        )
-        .map_err(|refusal| invalid(refusal.to_string()))?;
+    // Only what changes is judged: a file may hold values that matter once remote storage is on.
+    let retention = |config: &NodeConfig| {
+        let topic = &config.topic_defaults;
+        (topic.retention_ms, topic.retention_bytes, topic.local_retention_ms, topic.local_retention_bytes)
+    };
+    if retention(&now) != retention(&next) {
+        next.topic_defaults
+            .remote_retention(
+                ["log.local.retention.ms", "log.retention.ms"],
+                ["log.local.retention.bytes", "log.retention.bytes"],
+            )
+            .map_err(|refusal| invalid(refusal.to_string()))?;
+    }
     Ok(next)
 }
 

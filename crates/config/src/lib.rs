@@ -8,9 +8,13 @@
 //! The crate touches no file, prints nothing and knows no protocol structs: numbers that go on the wire (types,
 //! sources, resources, operations) are given by methods called `wire`.
 
+pub mod alter;
+pub mod client_metrics;
+pub mod describe;
 pub mod duration;
 pub mod dynamic;
 pub mod endpoint;
+pub mod group;
 pub mod key;
 pub mod keys;
 pub mod node;
@@ -22,6 +26,8 @@ mod suggest;
 pub mod topic;
 pub mod value;
 
+pub use alter::Resource;
+pub use describe::BrokerConfigs;
 pub use endpoint::{HostPort, Listener, SecurityProtocol, Voter};
 pub use key::{Key, Kind};
 pub use node::{Loaded, NodeConfig};

@@ -44,7 +44,7 @@ impl Properties {
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, PropertiesError> {
         let text = decode(bytes);
         let mut entries = Vec::new();
-        let mut lines = LogicalLines { rest: &text, line: 0 };
+        let mut lines = LogicalLines { rest: &text, line: 0, crlf: false };
         while let Some((line, logical)) = lines.next() {
             let (key, value) = split(&logical);
             let bad = |what| PropertiesError { file: file.to_owned(), line, what };
@@ -149,10 +149,12 @@ struct LogicalLines<'a> {
     rest: &'a str,
     /// Number of the last natural line that was taken.
     line: u32,
+    /// Whether that line ended in `\r\n`.
+    crlf: bool,
 }
 
 impl<'a> LogicalLines<'a> {
-    /// The next natural line without its end (`\n`, `\r` or `\r\n`), and whether an end was there.
+    /// The next natural line without its end (`\n`, `\r` or `\r\n`).
     fn natural(&mut self) -> Option<&'a str> {
         if self.rest.is_empty() {
             return None;
@@ -160,6 +162,7 @@ impl<'a> LogicalLines<'a> {
         self.line += 1;
         let end = self.rest.find(['\n', '\r']).unwrap_or(self.rest.len());
         let (line, rest) = self.rest.split_at(end);
+        self.crlf = rest.starts_with("\r\n");
         self.rest = rest.strip_prefix("\r\n").or_else(|| rest.get(1..)).unwrap_or("");
         Some(line)
     }
@@ -173,11 +176,15 @@ impl<'a> LogicalLines<'a> {
             let start = self.line;
             let mut logical = String::new();
             let mut part = first;
+            let mut cut = false;
             while continues(part) {
                 logical.push_str(&part[..part.len() - 1]);
                 part = match self.natural() {
                     Some(next) => next.trim_start_matches(is_blank),
-                    None => "",
+                    None => {
+                        cut = true;
+                        ""
+                    }
                 };
                 // Java starts over when nothing but backslashes and blanks has been read so far: a comment may
                 // then begin here.
@@ -186,7 +193,8 @@ impl<'a> LogicalLines<'a> {
                 }
             }
             logical.push_str(part);
-            if logical.is_empty() {
+            // Java makes an empty entry of a backslash alone on the last line, but not before `\r\n`.
+            if logical.is_empty() && (!cut || self.crlf) {
                 continue;
             }
             return Some((start, logical));

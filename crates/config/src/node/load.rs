@@ -1,12 +1,13 @@
 //! Loading: file, environment and command line become one configuration, or a list of everything that is wrong.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{NodeConfig, advice, legacy};
+use crate::dynamic;
 use crate::problem::{Problem, Problems};
 use crate::properties::Properties;
 use crate::settings::{Place, Settings};
+use crate::topic::Overrides;
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,24 +105,50 @@ impl NodeConfig {
     }
 
     /// This node with dynamic values on top: those of the cluster, then those of this broker (Kafka's
-    /// `DynamicBrokerConfig`). Unknown keys and values that were never valid are left out, as Kafka does with
-    /// records it cannot apply; their problems come back beside the configuration.
+    /// `DynamicBrokerConfig`). Entries that cannot be applied are left out, as Kafka does with records it cannot
+    /// apply; their problems come back beside the configuration.
     #[must_use]
-    pub fn with_dynamic(
-        &self,
-        cluster: &BTreeMap<String, String>,
-        broker: &BTreeMap<String, String>,
-    ) -> (Self, Vec<Problem>) {
+    pub fn with_dynamic(&self, cluster: &Overrides, broker: &Overrides) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let cluster = crate::dynamic::applicable(cluster, false, &mut problems);
-        let broker = crate::dynamic::applicable(broker, true, &mut problems);
-        let settings = self.settings.overlaid(&cluster).overlaid(&broker);
-        match Self::of_settings(settings) {
+        let cluster = dynamic::applicable(cluster, false, &mut problems);
+        let broker = dynamic::applicable(broker, true, &mut problems);
+        match self.overlaid(&cluster, &broker, &mut problems) {
             Ok(config) => (config, problems),
             Err(errors) => {
                 problems.extend(errors);
                 (self.clone(), problems)
             }
+        }
+    }
+
+    /// As [`Self::with_dynamic`], for entries that were filtered before.
+    pub(crate) fn overlaid(
+        &self,
+        cluster: &Overrides,
+        broker: &Overrides,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut settings = self.settings.overlaid(cluster).overlaid(broker);
+        clamp_intervals(&mut settings, problems);
+        Self::of_settings(settings)
+    }
+}
+
+/// The intervals between assignments are brought within the node's bounds: they may have been set when the bounds
+/// were others (Kafka's `GroupCoordinatorConfig.clampDynamicConfigs`).
+fn clamp_intervals(settings: &mut Settings, problems: &mut Vec<Problem>) {
+    for group in ["consumer", "share", "streams"] {
+        let key = |what: &str| format!("group.{group}.{what}assignment.interval.ms");
+        let (name, least, most) = (key(""), key("min."), key("max."));
+        if settings.place(&name) != Some(&Place::Dynamic) {
+            continue;
+        }
+        let (value, least, most) = (settings.int(&name), settings.int(&least), settings.int(&most));
+        let held = value.clamp(least, most.max(least));
+        if held != value {
+            let message = format!("{name}={value} lies outside the bounds of this node; {held} counts");
+            problems.push(settings.problem(&name, message));
+            settings.set(&name, &held.to_string(), Place::Dynamic);
         }
     }
 }
