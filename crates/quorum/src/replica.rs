@@ -1,0 +1,565 @@
+//! One step of the quorum: feed an event to the machine, carry out its effects in order.
+//!
+//! This file is the only place where "persist before send" is true, and it is true because nothing here is
+//! done out of order and every step on disk is finished before the next effect is looked at.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_log::fs::Disk;
+use ottla_raft::message::{DescribeResponse, ReplicaInfo};
+use ottla_raft::{
+    Append, Body, Config, Effect, LeaderAndEpoch, Node, NotLeader, Proposed, Read, Request, RequestId,
+    Response, RestoreError, SnapshotId,
+};
+use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
+
+use crate::METADATA_DIRECTORY;
+use crate::batches::{self, Decoded, MetadataError};
+use crate::handle::{BeginSnapshotError, Done, ProposeError, Stopped};
+use crate::listener::{Committed, Leadership, Listener, ReplyTo, Status, Transport};
+use crate::metadata_log::{LogLimits, MetadataLog};
+use crate::snapshots::{Download, Retention, SnapshotError, SnapshotHeader, SnapshotStore};
+use crate::state_file::{self, StateFileError};
+
+/// Retired snapshot files stay this long for those who have them open (a constant of Kafka).
+const DELETE_DELAY_MS: i64 = 60_000;
+/// How much of the log is read at a time for the listener.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// Two clocks: one that only goes forward, for timeouts, and the one people read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Time {
+    /// Milliseconds since some start, never backwards.
+    pub monotonic: i64,
+    /// Milliseconds since 1970.
+    pub wall: TimestampMs,
+}
+
+/// The quorum cannot go on on this node.
+#[derive(Debug, thiserror::Error)]
+pub enum QuorumError {
+    /// The log said no. After a failed write or fsync its content on disk is not known.
+    #[error("metadata log: {0}")]
+    Log(#[from] ottla_log::Error),
+    /// `quorum-state` cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateFileError),
+    /// A snapshot cannot be read or written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Bytes of the log are not metadata batches.
+    #[error("metadata log at offset {offset}: {source}")]
+    Corrupt {
+        /// Where.
+        offset: Offset,
+        /// What is wrong.
+        source: MetadataError,
+    },
+    /// The directory contradicts itself.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A committed offset is neither in the log nor in a snapshot.
+    #[error("committed records from offset {from} are missing: the log starts at {start}")]
+    Gap {
+        /// The next one needed.
+        from: Offset,
+        /// Where the log starts.
+        start: Offset,
+    },
+    /// The thread could not be started.
+    #[error("cannot start the quorum thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What a replica is opened with.
+#[derive(Clone, Debug)]
+pub struct ReplicaConfig {
+    /// The file system; [`ottla_log::fs::RealDisk`] outside of simulations.
+    pub disk: Arc<dyn Disk>,
+    /// Raft's part.
+    pub raft: Config,
+    /// `metadata.log.dir`; the partition's directory is created inside.
+    pub directory: PathBuf,
+    /// Segment size and age.
+    pub limits: LogLimits,
+    /// How much history to keep.
+    pub retention: Retention,
+    /// Seed of the machine's randomness.
+    pub seed: u64,
+}
+
+/// A proposal between append and commit.
+struct Waiting {
+    proposed: Proposed,
+    done: Done,
+}
+
+/// The machine, the log, and who listens.
+pub struct Replica<L, T> {
+    node: Node,
+    log: MetadataLog,
+    snapshots: SnapshotStore,
+    download: Option<Download>,
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    retention: Retention,
+    listener: L,
+    transport: T,
+    /// What this node appended as leader and the listener has not seen: spares reading it back.
+    tail: VecDeque<Decoded>,
+    waiting: VecDeque<Waiting>,
+    replies: HashMap<RequestId, ReplyTo>,
+    next_request: u64,
+    /// Offset the listener needs next; -1 before anything was given to it.
+    delivered: Offset,
+    /// Leadership that was gained but not told: the listener is not there yet.
+    gaining: Option<LeaderAndEpoch>,
+    stopped: Option<bool>,
+}
+
+impl<L: Listener, T: Transport> Replica<L, T> {
+    /// Opens the directory, recovers the log, and starts the machine. Runs its first effects.
+    pub fn open(config: ReplicaConfig, listener: L, transport: T, now: Time) -> Result<Self, QuorumError> {
+        let ReplicaConfig { disk, raft, directory, limits, retention, seed } = config;
+        let directory = directory.join(METADATA_DIRECTORY);
+        let mut log = MetadataLog::open(&disk, &directory, limits, now.wall)?;
+        let mut snapshots = SnapshotStore::recover(disk.clone(), &directory, log.start())?;
+        // A snapshot that goes beyond the log replaces it: the node stopped between the two.
+        if let Some(latest) = snapshots.latest()
+            && (latest.epoch, latest.end_offset) > (log.last_epoch(), log.end())
+            && latest != SnapshotId::BOOTSTRAP
+        {
+            log.restart_at(latest.end_offset)?;
+            snapshots.retire_before(latest, now.wall)?;
+        }
+        let restored = crate::metadata_log::restore(&log, &snapshots, state_file::read(&*disk, &directory)?)?;
+        let node = Node::new(raft, restored, now.monotonic, seed)?;
+        let mut replica = Self {
+            node,
+            log,
+            snapshots,
+            download: None,
+            disk,
+            directory,
+            retention,
+            listener,
+            transport,
+            tail: VecDeque::new(),
+            waiting: VecDeque::new(),
+            replies: HashMap::new(),
+            next_request: 0,
+            delivered: -1,
+            gaining: None,
+            stopped: None,
+        };
+        replica.settle(now)?;
+        Ok(replica)
+    }
+
+    /// The partition's directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The machine, to look at.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The state machine.
+    pub fn listener(&mut self) -> &mut L {
+        &mut self.listener
+    }
+
+    /// Set once a shutdown is through: was it graceful?
+    pub fn stopped(&self) -> Option<bool> {
+        self.stopped
+    }
+
+    /// How things are.
+    pub fn status(&self) -> Status {
+        let log = self.node.log();
+        Status {
+            role: self.node.role().name(),
+            leader: self.node.leader(),
+            epoch: self.node.epoch(),
+            high_watermark: self.node.high_watermark().unwrap_or(-1),
+            log_start: log.start(),
+            log_end: log.end(),
+            last_epoch: log.last_epoch(),
+            latest_snapshot_end: log.latest_snapshot().map_or(0, |id| id.end_offset),
+            voters: self.node.voters().clone(),
+            kraft_version: self.node.kraft_version(),
+            is_voter: self.node.is_voter(),
+        }
+    }
+
+    /// Time has passed.
+    pub fn timeout(&mut self, now: Time) {
+        self.node.handle_timeout(now.monotonic);
+    }
+
+    /// Appends a proposal; `done` is called when its fate is known. Follow with [`Self::settle`].
+    pub fn propose(&mut self, now: Time, epoch: Option<LeaderEpoch>, values: Vec<Bytes>, done: Done) {
+        let size: usize = 61 + values.iter().map(|value| value.len() + 32).sum::<usize>();
+        if values.is_empty() {
+            return done(Err(ProposeError::Empty));
+        }
+        if size > crate::MAX_BATCH_BYTES {
+            return done(Err(ProposeError::TooLarge { size, limit: crate::MAX_BATCH_BYTES }));
+        }
+        if epoch.is_some_and(|epoch| epoch != self.node.epoch()) {
+            let refusal = NotLeader { leader: self.node.leader(), epoch: self.node.epoch() };
+            return done(Err(refusal.into()));
+        }
+        match self.node.propose(now.monotonic, values) {
+            Ok(proposed) => self.waiting.push_back(Waiting { proposed, done }),
+            Err(refusal) => done(Err(refusal.into())),
+        }
+    }
+
+    /// An inbound request. Follow with [`Self::settle`].
+    pub fn request(&mut self, now: Time, listener: &str, request: Request, reply: ReplyTo) {
+        self.next_request += 1;
+        let id = RequestId(self.next_request);
+        self.replies.insert(id, reply);
+        self.node.handle_request(now.monotonic, id, listener, request);
+    }
+
+    /// An answer to a request of this node. Follow with [`Self::settle`].
+    pub fn response(&mut self, now: Time, correlation: u64, mut response: Option<Response>) {
+        if let Some(Response::Fetch(fetch)) = &mut response {
+            match batches::describe_run(&fetch.records) {
+                Ok(metas) => fetch.batches = metas,
+                Err(error) => {
+                    tracing::warn!(%error, "fetched metadata batches are not sound; fetching again");
+                    response = None;
+                }
+            }
+        }
+        self.node.handle_response(now.monotonic, correlation, response);
+    }
+
+    /// The header of a snapshot that is to be made of the committed state at `id`.
+    pub fn snapshot_header(&self, id: SnapshotId) -> Result<SnapshotHeader, BeginSnapshotError> {
+        if self.snapshots.known().contains_key(&id) {
+            return Err(BeginSnapshotError::Exists(id));
+        }
+        if !self.node.may_snapshot(id) || !self.is_batch_start(id.end_offset) {
+            return Err(BeginSnapshotError::NotThere(id));
+        }
+        let kraft_version = self.node.kraft_version_at(id.end_offset - 1);
+        let voters = self.node.voters_at(id.end_offset - 1).cloned();
+        let content = ottla_raft::SnapshotContent { kraft_version: Some(kraft_version), voters };
+        Ok(SnapshotHeader { last_contained_timestamp: 0, content })
+    }
+
+    /// A snapshot between two halves of a batch could never be fetched on from.
+    fn is_batch_start(&self, offset: Offset) -> bool {
+        if offset == self.node.log().end() {
+            return true;
+        }
+        match self.log.read(offset, 1) {
+            Ok(run) => batches::decode_first(&run).is_ok_and(|first| first.base_offset == offset),
+            Err(_) => false,
+        }
+    }
+
+    /// A snapshot of this node's making is in place.
+    pub fn snapshot_finished(&mut self, id: SnapshotId, size: u64) {
+        self.snapshots.add(id, size);
+        self.node.snapshot_created(id, size);
+    }
+
+    /// Drops history that the retention does not want. Kafka looks once a minute.
+    pub fn clean(&mut self, now: Time) -> Result<(), QuorumError> {
+        if let Some(keep) = self.snapshots.surplus(self.retention, self.log.size(), now.wall)? {
+            self.log.raise_start(keep.end_offset, now.wall)?;
+            self.snapshots.retire_before(keep, now.wall)?;
+            self.node.log_start_raised(keep.end_offset);
+        }
+        self.log.maintain(now.wall)?;
+        self.snapshots.sweep(DELETE_DELAY_MS, now.wall);
+        Ok(())
+    }
+
+    /// Steps down.
+    pub fn resign(&mut self, now: Time, epoch: LeaderEpoch) {
+        self.node.resign(now.monotonic, epoch);
+    }
+
+    /// Upgrades `kraft.version`.
+    pub fn upgrade_kraft_version(
+        &mut self,
+        now: Time,
+        epoch: LeaderEpoch,
+        to: i16,
+        validate_only: bool,
+    ) -> Result<bool, ottla_raft::UpgradeError> {
+        self.node.upgrade_kraft_version(now.monotonic, epoch, to, validate_only)
+    }
+
+    /// Begins to leave.
+    pub fn shutdown(&mut self, now: Time, timeout_ms: i64) {
+        self.node.shutdown(now.monotonic, timeout_ms);
+    }
+
+    /// Flushes and closes the log.
+    pub fn close(self) -> Result<(), QuorumError> {
+        self.fail_waiting(|_| ProposeError::Stopped(Stopped)).log.close()
+    }
+
+    /// Tells everybody that it is over.
+    pub fn fail(self, error: &QuorumError) {
+        self.fail_waiting(|_| ProposeError::Stopped(Stopped)).listener.failed(error);
+    }
+
+    fn fail_waiting(mut self, why: impl Fn(&Proposed) -> ProposeError) -> Self {
+        for waiting in self.waiting.drain(..) {
+            (waiting.done)(Err(why(&waiting.proposed)));
+        }
+        self
+    }
+
+    /// Carries out everything the machine wants, in order.
+    pub fn settle(&mut self, now: Time) -> Result<(), QuorumError> {
+        while let Some(effect) = self.node.poll_effect() {
+            self.carry_out(now, effect)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, now: Time, effect: Effect) -> Result<(), QuorumError> {
+        match effect {
+            Effect::PersistElection(election) => state_file::write(&*self.disk, &self.directory, &election)?,
+            Effect::Append(append) => self.append(now, append)?,
+            Effect::AppendFetched { records, base_offset, .. } => {
+                self.log.append(&records, base_offset)?;
+            }
+            Effect::Flush { token, .. } => {
+                self.log.flush()?;
+                self.node.handle_flushed(now.monotonic, token);
+            }
+            Effect::Truncate { to } => {
+                self.log.truncate(to)?;
+                self.tail.retain(|batch| batch.last_offset < to);
+            }
+            Effect::BeginSnapshot { id } => {
+                self.abandon_download();
+                self.download = Some(Download::create(self.disk.clone(), &self.directory, id)?);
+            }
+            Effect::WriteSnapshot { id, bytes, .. } => {
+                if let Some(download) = self.download.as_mut().filter(|download| download.id == id) {
+                    download.append(&bytes)?;
+                }
+            }
+            Effect::InstallSnapshot { id, size } => self.install(now, id, size)?,
+            Effect::AbandonSnapshot { .. } => self.abandon_download(),
+            Effect::Send { to, correlation, request } => self.transport.send(to, correlation, request),
+            Effect::Reply { request, response, read } => self.reply(now, request, response, read),
+            Effect::HighWatermark(to) => {
+                self.log.set_high_watermark(to);
+                self.deliver(to)?;
+            }
+            Effect::LeaderChanged(change) => self.leader_changed(change),
+            Effect::Notice(notice) => tracing::warn!("{notice}"),
+            Effect::ShutdownComplete { graceful } => self.stopped = Some(graceful),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, now: Time, append: Append) -> Result<(), QuorumError> {
+        let Append { base_offset, epoch, body } = append;
+        let bytes = batches::build(base_offset, epoch, &body, now.wall);
+        self.log.append(&bytes, base_offset)?;
+        let last_offset = base_offset + body.len() as Offset - 1;
+        let values = match body {
+            Body::Data(values) => values,
+            Body::Control(_) => Vec::new(),
+        };
+        let (timestamp, size, control) = (now.wall, bytes.len(), Vec::new());
+        self.tail.push_back(Decoded { base_offset, last_offset, epoch, timestamp, size, control, values });
+        Ok(())
+    }
+
+    fn abandon_download(&mut self) {
+        if let Some(download) = self.download.take() {
+            download.abandon();
+        }
+    }
+
+    /// Checks a downloaded snapshot, puts it in place and starts the log over after it.
+    fn install(&mut self, now: Time, id: SnapshotId, size: u64) -> Result<(), QuorumError> {
+        let Some(download) = self.download.take().filter(|download| download.id == id) else {
+            self.node.handle_snapshot_rejected(now.monotonic);
+            return Ok(());
+        };
+        let checked = crate::snapshots::SnapshotReader::open(&*self.disk, download.temporary());
+        let content = match checked.and_then(crate::snapshots::SnapshotReader::verify) {
+            Ok(content) => content,
+            Err(error) => {
+                tracing::warn!(%error, "a fetched snapshot is not sound; fetching again");
+                download.abandon();
+                self.node.handle_snapshot_rejected(now.monotonic);
+                return Ok(());
+            }
+        };
+        download.finish(&self.directory)?;
+        self.log.restart_at(id.end_offset)?;
+        self.snapshots.add(id, size);
+        self.snapshots.retire_before(id, now.wall)?;
+        self.tail.clear();
+        self.node.handle_snapshot_installed(now.monotonic, id, size, content);
+        Ok(())
+    }
+
+    fn reply(&mut self, now: Time, request: RequestId, mut response: Response, read: Option<Read>) {
+        let Some(reply) = self.replies.remove(&request) else { return };
+        let failure = match (&mut response, read) {
+            (Response::Fetch(fetch), Some(Read::Log { from, max_bytes })) => {
+                match self.log.read(from, max_bytes.max(0) as usize) {
+                    Ok(records) => fetch.records = records,
+                    Err(error) => {
+                        tracing::warn!(%error, "a metadata fetch cannot be answered");
+                        fetch.error = ottla_raft::Fault::UnknownServerError;
+                    }
+                }
+                None
+            }
+            (Response::FetchSnapshot(fetch), Some(Read::Snapshot { id, position, max_bytes })) => {
+                match self.snapshots.read(id, position, max_bytes.max(0) as usize) {
+                    Ok(bytes) => {
+                        fetch.bytes = bytes;
+                        None
+                    }
+                    Err(error) => Some(error),
+                }
+            }
+            (Response::DescribeQuorum(report), _) => {
+                to_wall_clock(report, now);
+                None
+            }
+            _ => None,
+        };
+        if let (Some(error), Response::FetchSnapshot(fetch)) = (failure, &mut response) {
+            tracing::warn!(%error, "a snapshot fetch cannot be answered");
+            fetch.error = ottla_raft::Fault::UnknownServerError;
+        }
+        reply(response);
+    }
+
+    fn leader_changed(&mut self, change: LeaderAndEpoch) {
+        let LeaderAndEpoch { leader, epoch, epoch_start } = change;
+        let lost: Vec<Waiting> = match epoch_start {
+            Some(_) => Vec::new(),
+            None => self.waiting.drain(..).collect(),
+        };
+        for waiting in lost {
+            (waiting.done)(Err(ProposeError::LeadershipLost { epoch: waiting.proposed.epoch }));
+        }
+        self.gaining = None;
+        if epoch_start.is_some() {
+            self.gaining = Some(change);
+            self.activate();
+        } else {
+            self.tail.clear();
+            self.listener.leadership(Leadership { leader, epoch, active: false });
+        }
+    }
+
+    /// Tells the listener that it leads, once it has seen the first record of its epoch.
+    fn activate(&mut self) {
+        if let Some(LeaderAndEpoch { leader, epoch, epoch_start: Some(start) }) = self.gaining
+            && self.delivered > start
+        {
+            self.gaining = None;
+            self.listener.leadership(Leadership { leader, epoch, active: true });
+        }
+    }
+
+    /// Gives the listener everything up to the high watermark, then answers the proposals in it.
+    fn deliver(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
+        self.load_snapshot_if_needed(high_watermark)?;
+        while self.delivered < high_watermark {
+            while self.tail.front().is_some_and(|batch| batch.base_offset < self.delivered) {
+                self.tail.pop_front();
+            }
+            match self.tail.pop_front_if(|batch| batch.base_offset == self.delivered) {
+                Some(batch) => self.commit(batch),
+                None => self.deliver_from_log(high_watermark)?,
+            }
+        }
+        while let Some(waiting) =
+            self.waiting.pop_front_if(|waiting| waiting.proposed.last_offset < high_watermark)
+        {
+            (waiting.done)(Ok(waiting.proposed));
+        }
+        self.activate();
+        Ok(())
+    }
+
+    fn load_snapshot_if_needed(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
+        let start = self.log.start();
+        if self.delivered >= high_watermark || (self.delivered >= 0 && self.delivered >= start) {
+            return Ok(());
+        }
+        match self.snapshots.latest().filter(|id| *id != SnapshotId::BOOTSTRAP) {
+            Some(id) => {
+                let mut reader = self.snapshots.open(id)?;
+                self.listener.load_snapshot(id.end_offset, id.epoch, &mut reader)?;
+                self.delivered = id.end_offset;
+            }
+            None if start > 0 => return Err(QuorumError::Gap { from: self.delivered.max(0), start }),
+            None => self.delivered = 0,
+        }
+        Ok(())
+    }
+
+    fn deliver_from_log(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
+        let offset = self.delivered;
+        let corrupt = |source| QuorumError::Corrupt { offset, source };
+        let run = self.log.read(offset, READ_BYTES)?;
+        let batches = batches::decode_run(run).map_err(corrupt)?;
+        if batches.is_empty() {
+            return Err(QuorumError::Gap { from: offset, start: self.log.start() });
+        }
+        for batch in batches {
+            // A watermark always stands between batches; the first one past it is not committed.
+            if batch.last_offset >= high_watermark {
+                break;
+            }
+            if batch.last_offset >= self.delivered {
+                self.commit(batch);
+            }
+        }
+        if self.delivered == offset {
+            return Err(QuorumError::Gap { from: offset, start: self.log.start() });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: Decoded) {
+        let Decoded { base_offset, last_offset, epoch, timestamp, size, values, .. } = batch;
+        self.delivered = last_offset + 1;
+        self.listener.commit(Committed { base_offset, last_offset, epoch, timestamp, size, values });
+    }
+}
+
+/// The machine counts on its own clock; people read another.
+fn to_wall_clock(report: &mut DescribeResponse, now: Time) {
+    let shift = |at: &mut Option<i64>| {
+        if let Some(at) = at {
+            *at += now.wall - now.monotonic;
+        }
+    };
+    report.now = now.wall;
+    for ReplicaInfo { last_fetch, last_caught_up, .. } in
+        report.voters.iter_mut().chain(&mut report.observers)
+    {
+        shift(last_fetch);
+        shift(last_caught_up);
+    }
+}

@@ -1,0 +1,9 @@
+//! The quorum on real files: one node, then three, through restarts, snapshots and failing disks.
+
+#![allow(unreachable_pub)]
+
+mod bench;
+mod durability;
+mod node;
+mod single;
+mod three;
