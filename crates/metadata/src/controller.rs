@@ -61,7 +61,7 @@ impl Controller {
         View { image: &self.state.image, settings: &self.settings, rules: &*self.rules }
     }
 
-    /// The newest image, uncommitted records included.
+    /// The newest image, uncommitted records included. Its provenance only keeps the offset.
     pub fn image(&self) -> &Image {
         &self.state.image
     }

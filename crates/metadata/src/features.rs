@@ -172,6 +172,12 @@ pub struct LevelRange {
     pub max: i16,
 }
 
+impl std::fmt::Display for LevelRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.min == self.max { write!(f, "{}", self.min) } else { write!(f, "{}-{}", self.min, self.max) }
+    }
+}
+
 impl LevelRange {
     /// What a node that does not know a feature supports: only its being off.
     pub const DISABLED: LevelRange = LevelRange { min: 0, max: 0 };

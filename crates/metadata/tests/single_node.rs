@@ -117,7 +117,7 @@ fn a_broker_is_registered_fenced_and_unfenced_once_it_has_read_its_registration(
 #[test]
 fn registrations_are_refused_for_reasons() {
     let mut cluster = Cluster::latest();
-    cluster.start(&[1]);
+    cluster.start(&[1, 3]);
     let refused = |cluster: &mut Cluster, edit: &dyn Fn(&mut _)| {
         let mut request = cluster.registration(2);
         edit(&mut request);
@@ -132,7 +132,7 @@ fn registrations_are_refused_for_reasons() {
     type Edit<'a> = &'a dyn Fn(&mut Request);
     let cases: [(Edit<'_>, ErrorCode); 8] = [
         (&|r| r.cluster_id = "other".to_owned(), ErrorCode::InconsistentClusterId),
-        (&|r| r.broker_id = 1, ErrorCode::DuplicateBrokerRegistration),
+        (&|r| r.broker_id = 3, ErrorCode::DuplicateBrokerRegistration),
         (&|r| r.is_migrating_zk_broker = true, ErrorCode::BrokerIdNotRegistered),
         (&|r| r.log_dirs.clear(), ErrorCode::InvalidRegistration),
         (&|r| r.log_dirs = vec![Uuid::from_u128(5)], ErrorCode::InvalidRegistration),
@@ -147,6 +147,34 @@ fn registrations_are_refused_for_reasons() {
         r.features.iter_mut().filter(|f| f.name == "kraft.version").for_each(|f| f.max_supported_version = 0);
     };
     assert_eq!(refused(&mut cluster, &too_old), code(ErrorCode::UnsupportedVersion));
+}
+
+#[test]
+fn a_node_that_was_killed_and_a_broker_that_stopped_are_back_at_once() {
+    let mut cluster = Cluster::latest();
+    cluster.start(&[1, 2]);
+    cluster.create_on("t", &[&[1]], &[]);
+    // The whole node 1 was killed: its next controller finds its broker unfenced and gives it a session.
+    cluster.controller.deactivate();
+    let decision = cluster.controller.activate(&Bootstrap::missing(), cluster.now_ms);
+    cluster.run(decision);
+    let mut next_life = cluster.registration(1);
+    next_life.incarnation_id = support::incarnation(1, 2);
+    assert_eq!(cluster.register(&next_life).error_code, 0);
+    assert_eq!(cluster.state("t").0, None);
+    assert!(cluster.alive(1));
+    assert_eq!(cluster.state("t").0, Some(1));
+    // Another broker that is killed has to wait for its session, one that was told to stop has not.
+    let mut next_life = cluster.registration(2);
+    next_life.incarnation_id = support::incarnation(2, 2);
+    let context = cluster.context(4);
+    let decision = cluster.controller.register_broker(&next_life, context);
+    assert_eq!(decision.reply.error_code, code(ErrorCode::DuplicateBrokerRegistration));
+    let mut stop = cluster.heartbeat_request(2);
+    stop.want_shut_down = true;
+    assert!(cluster.heartbeat(&stop).should_shut_down);
+    assert_eq!(cluster.register(&next_life).error_code, 0);
+    cluster.check();
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl View<'_> {
             } else if range.max == 0 {
                 Some(format!("{who} does not support this feature."))
             } else {
-                Some(format!("{who} only supports versions {}-{}", range.min, range.max))
+                Some(format!("{who} only supports versions {range}"))
             }
         };
         let own = self.settings.node_id;

@@ -69,6 +69,9 @@ impl View<'_> {
             }
         }
         sessions.touch(id, next.is_fenced(), request.current_metadata_offset);
+        if next == BrokerState::ShutdownNow {
+            sessions.end(id, request.broker_epoch);
+        }
         let version = self.image.metadata_version();
         if version.has_directories() {
             self.directories_offline(broker, &request.offline_log_dirs, &mut records);
@@ -97,8 +100,8 @@ impl View<'_> {
         let mut records = Vec::new();
         match self.image.broker(id) {
             None => sessions.remove(id),
-            // A former life of a broker that has registered again since.
-            Some(broker) if broker.epoch != epoch => {}
+            // A former life of a broker that has registered again since, or one that is fenced already.
+            Some(broker) if broker.epoch != epoch || broker.fenced => {}
             Some(broker) => {
                 self.fence(broker, &mut records);
                 sessions.fence(id);

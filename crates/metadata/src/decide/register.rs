@@ -93,8 +93,12 @@ impl View<'_> {
         }
         let known = self.image.broker(id);
         let same_life = known.is_some_and(|known| known.incarnation_id == request.incarnation_id);
+        // A former life of the broker in this controller's own process ended with the former process: it need not
+        // be waited for, and a single node that was killed is back at once.
+        let own_process = id == self.settings.node_id;
         if let Some(known) = known
             && !same_life
+            && !own_process
             && sessions.is_live(id, known.epoch, context.now_ms)
         {
             return Err(Refusal::new(

@@ -66,6 +66,11 @@ impl Sessions {
         self.contacts.insert((id, epoch), now_ms);
     }
 
+    /// Forgets a contact: the broker was told to stop, so its next life need not wait for the session to expire.
+    pub(super) fn end(&mut self, id: i32, epoch: i64) {
+        self.contacts.remove(&(id, epoch));
+    }
+
     /// When a broker was last heard of, in milliseconds.
     pub fn last_contact_ms(&self, id: i32, epoch: i64) -> Option<i64> {
         self.contacts.get(&(id, epoch)).copied()
