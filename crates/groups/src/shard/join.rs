@@ -118,6 +118,7 @@ impl Desk {
                 self.remove_member(group, &id, "the group has reached its maximum size");
             }
             self.refuse_join(join.parked, "", ErrorCode::GroupMaxSizeReached);
+            self.complete_if_everyone_joined(group);
         } else if join.member_id.is_empty() {
             self.join_as_new(group, join);
         } else {

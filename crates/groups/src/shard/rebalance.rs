@@ -13,6 +13,10 @@ use crate::classic::{Classic, JoinTimer, State};
 use crate::record;
 use crate::timers::Timer;
 
+/// A join phase that nobody came to is looked at again no sooner, whatever the members asked for: a rebalance
+/// timeout of 0 must not keep the coordinator busy.
+const SHORTEST_RETRY_MS: i32 = 1_000;
+
 impl Desk {
     /// A change among the members: begins a rebalance, or ends the join phase if that was all it waited for.
     /// Returns the append that this caused, if any.
@@ -95,7 +99,8 @@ impl Desk {
         }
         if !group.elect_joined_leader() && group.member_count() > 0 {
             // Only static members are left, and none of them has come: wait for them or for their sessions.
-            self.set_join_timer(group, group.rebalance_timeout_ms(), JoinTimer::Complete);
+            let again_ms = group.rebalance_timeout_ms().max(SHORTEST_RETRY_MS);
+            self.set_join_timer(group, again_ms, JoinTimer::Complete);
             return None;
         }
         group.prolong_initial_delay = false;
