@@ -63,10 +63,11 @@ impl Resource {
         }
     }
 
-    /// Whether entries can be appended to a key and subtracted from it.
+    /// Whether entries can be appended to a key and subtracted from it. Kafka knows the lists of topics and
+    /// brokers only: the lists of a client metrics subscription are set as a whole.
     #[must_use]
     pub fn is_list(self, name: &str) -> bool {
-        self.key(name).is_some_and(|key| key.kind == Kind::List)
+        matches!(self, Self::Topic | Self::Broker) && self.key(name).is_some_and(|key| key.kind == Kind::List)
     }
 
     /// The default of a key as Kafka prints it: what APPEND and SUBTRACT begin with where nothing is set.

@@ -8,8 +8,8 @@ use crate::alter::Resource;
 use crate::dynamic;
 use crate::key::{Key, Update};
 use crate::keys::{
-    client_metrics_key, client_metrics_keys, group_key, group_keys, group_synonym, listener_base, node_key,
-    node_keys, node_synonyms, topic_key, topic_keys, topic_synonyms,
+    client_metrics_key, client_metrics_keys, group_key, group_keys, group_synonym, is_dynamic_only,
+    listener_base, node_key, node_keys, node_synonyms, topic_key, topic_keys, topic_synonyms,
 };
 use crate::node::NodeConfig;
 use crate::problem::Problem;
@@ -157,7 +157,7 @@ impl BrokerConfigs {
         let mut out: Vec<Described> = Vec::with_capacity(node_keys().len());
         for key in node_keys() {
             let set = settings.raw(key.name);
-            let hidden = key.internal || crate::keys::is_dynamic_only(key.name);
+            let hidden = key.internal || is_dynamic_only(key.name);
             if hidden && set.is_none() {
                 continue;
             }
@@ -219,7 +219,11 @@ impl BrokerConfigs {
         level(Source::Broker, &|name| self.broker.get(name).cloned());
         level(Source::Cluster, &|name| self.cluster.get(name).cloned());
         level(Source::File, &|name| self.file.settings().raw(name).map(str::to_owned));
-        level(Source::Default, &|name| Some(node_key(name)?.default_text()?.to_owned()));
+        // Keys that exist only as dynamic configuration have a default, but no level of defaults.
+        level(Source::Default, &|name| {
+            let key = node_key(name).filter(|_| !is_dynamic_only(name))?;
+            key.default_text().map(str::to_owned)
+        });
         let first = out.iter().position(|synonym| synonym.name == name).unwrap_or(out.len());
         out.split_off(first)
     }

@@ -176,6 +176,11 @@ fn protocols(
     out
 }
 
+/// How Kafka begins whatever it says about a list of listeners.
+fn not_created(entries: &[String], why: &str) -> String {
+    format!("Error creating broker listeners from '[{}]': {why}", entries.join(", "))
+}
+
 fn endpoints(
     settings: &Settings,
     key: &str,
@@ -184,9 +189,8 @@ fn endpoints(
 ) -> Vec<Listener> {
     let entries = settings.list(key);
     let mut out: Vec<Listener> = Vec::new();
+    let created = |why: &str| not_created(&entries, why);
     for entry in &entries {
-        let created =
-            |why: &str| format!("Error creating broker listeners from '[{}]': {why}", entries.join(", "));
         match parse_listener(entry) {
             Err(why) => errors.push(
                 settings
@@ -218,10 +222,10 @@ fn endpoints(
             errors.push(
                 settings
                     .problem(key, format!("{key} names the listener {} twice", listener.name))
-                    .kafka(format!(
+                    .kafka(created(&format!(
                         "Each listener must have a different name, listeners: [{}]",
                         entries.join(", ")
-                    ))
+                    )))
                     .next(format!("give each listener a name of its own and add both names to {MAP}")),
             );
         }
@@ -250,7 +254,8 @@ fn check_ports(settings: &Settings, bound: &[Listener], errors: &mut Vec<Problem
         if both_stacks {
             continue;
         }
-        let list = settings.list("listeners").join(", ");
+        let entries = settings.list("listeners");
+        let list = entries.join(", ");
         let kafka = match addresses.len() {
             0 | 1 => format!("Each listener must have a different port, listeners: [{list}]"),
             2 => format!(
@@ -269,7 +274,7 @@ fn check_ports(settings: &Settings, bound: &[Listener], errors: &mut Vec<Problem
                     "listeners",
                     format!("port {port} is used by two listeners: {}", names.join(" and ")),
                 )
-                .kafka(kafka)
+                .kafka(not_created(&entries, &kafka))
                 .next("give each listener a port of its own"),
         );
     }
