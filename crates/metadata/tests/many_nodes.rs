@@ -463,6 +463,30 @@ fn a_new_minimum_clears_every_claim_made_under_the_old_one() {
 }
 
 #[test]
+fn a_partition_another_controller_left_broken_is_put_right() {
+    let mut cluster = Cluster::latest();
+    cluster.start(&[1, 2, 3]);
+    let topic_id = cluster.create_on("t", &[&[1, 2]], &[("min.insync.replicas", "2")]);
+    // An ISR member that is no replica, and an ELR that overlaps: seen in logs of clusters that were reassigned.
+    let broken =
+        MetadataRecord::PartitionChangeRecord(ottla_protocol::metadata_records::PartitionChangeRecord {
+            partition_id: 0,
+            topic_id,
+            isr: Some(vec![1, 3]),
+            eligible_leader_replicas: Some(vec![1]),
+            ..Default::default()
+        });
+    cluster.append(ottla_metadata::Decision::of(vec![(broken, 2)], ()));
+    cluster.commit();
+    cluster.expire_except(&[1, 2]);
+    cluster.expire_except(&[2]);
+    assert_eq!(cluster.state("t"), (None, vec![], vec![1]));
+    assert!(cluster.alive(1));
+    assert_eq!(cluster.state("t"), (Some(1), vec![1], vec![]));
+    cluster.check();
+}
+
+#[test]
 fn a_new_controller_gives_every_broker_a_full_session() {
     let mut cluster = Cluster::latest();
     cluster.start(&[1, 2]);

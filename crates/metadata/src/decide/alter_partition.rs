@@ -123,6 +123,9 @@ impl View<'_> {
         if wished.partition_epoch < partition.partition_epoch {
             return Err(ErrorCode::InvalidUpdateVersion);
         }
+        if isr.len() > partition.replicas.len() {
+            return Err(ErrorCode::InvalidRequest);
+        }
         let twice = (1..isr.len()).any(|at| isr[..at].iter().any(|m| m.broker_id == isr[at].broker_id));
         let strangers = isr.iter().any(|member| !partition.replicas.contains(&member.broker_id));
         let without_leader = !isr.iter().any(|member| member.broker_id == leader);

@@ -1,6 +1,6 @@
 //! Dynamic configurations (IncrementalAlterConfigs, AlterConfigs).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::alter_configs_request::AlterConfigsRequest;
@@ -48,7 +48,7 @@ impl View<'_> {
         let mut responses = Vec::new();
         let keys = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
         let counts = count(keys);
-        let mut reported = Vec::new();
+        let mut reported = BTreeSet::new();
         for resource in &request.resources {
             let key = (resource.resource_type, resource.resource_name.as_str());
             if reported.contains(&key) {
@@ -63,7 +63,7 @@ impl View<'_> {
                 self.alter_resource(&resource_id, operations, true, forwarded)
             });
             if counts[&key] > 1 {
-                reported.push(key);
+                reported.insert(key);
             }
             let (error_code, error_message) = outcome(result.map(|new| records.extend(new)));
             responses.push(AlterConfigsResourceResponse {
@@ -92,7 +92,7 @@ impl View<'_> {
         let mut responses = Vec::new();
         let keys = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
         let counts = count(keys);
-        let mut reported = Vec::new();
+        let mut reported = BTreeSet::new();
         for resource in &request.resources {
             let key = (resource.resource_type, resource.resource_name.as_str());
             if reported.contains(&key) {
@@ -103,7 +103,7 @@ impl View<'_> {
                 self.replace_resource(&resource_id, new, forwarded)
             });
             if counts[&key] > 1 {
-                reported.push(key);
+                reported.insert(key);
             }
             let (error_code, error_message) = outcome(result.map(|new| records.extend(new)));
             responses.push(LegacyResult {

@@ -28,7 +28,7 @@ impl View<'_> {
         for &name in &duplicates {
             report(name, Err(Refusal::new(ErrorCode::InvalidRequest, "Duplicate topic name.")));
         }
-        for topic in request.topics.iter().filter(|topic| !duplicates.contains(&topic.name.as_str())) {
+        for topic in request.topics.iter().filter(|topic| !duplicates.contains(topic.name.as_str())) {
             let result = if access(TopicAction::Alter, &topic.name) {
                 self.new_partitions(topic, random, MAX_RECORDS_PER_REQUEST - records.len())
             } else {

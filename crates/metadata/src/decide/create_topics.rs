@@ -1,6 +1,6 @@
 //! New topics (CreateTopics).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
@@ -55,7 +55,7 @@ impl View<'_> {
         let duplicates = super::duplicates(request.topics.iter().map(|topic| topic.name.as_str()));
         let mut created = NewTopics::default();
         let mut topics = Vec::new();
-        for topic in request.topics.iter().filter(|topic| !duplicates.contains(&topic.name.as_str())) {
+        for topic in request.topics.iter().filter(|topic| !duplicates.contains(topic.name.as_str())) {
             let result = self.check_and_create(topic, context, &mut created);
             topics.push(result.unwrap_or_else(|refusal| refused(&topic.name, refusal)));
         }
@@ -293,7 +293,7 @@ impl View<'_> {
 #[derive(Default)]
 struct NewTopics {
     records: Vec<Record>,
-    ids: Vec<Uuid>,
+    ids: BTreeSet<Uuid>,
     /// Names by the form in which they collide.
     forms: BTreeMap<String, String>,
 }
@@ -306,7 +306,7 @@ impl NewTopics {
     }
 
     fn add(&mut self, view: &View<'_>, name: &str, id: Uuid, configs: Vec<Record>, partitions: &[Partition]) {
-        self.ids.push(id);
+        self.ids.insert(id);
         if has_collision_chars(name) {
             self.forms.insert(collision_form(name), name.to_owned());
         }

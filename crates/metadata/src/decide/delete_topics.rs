@@ -1,6 +1,6 @@
 //! Topics that go (DeleteTopics), by name or by id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::delete_topics_request::DeleteTopicsRequest;
@@ -81,12 +81,13 @@ impl View<'_> {
             ids.keys().for_each(|&id| deletions.refuse(None, id, refusal.clone()));
         } else {
             // A topic given by name and by id is deleted by neither.
-            let given_twice = |id: &Uuid| names.keys().any(|name| self.image.topics.id_of(name) == Some(*id));
+            let by_name: BTreeSet<Uuid> =
+                names.keys().filter_map(|name| self.image.topics.id_of(name)).collect();
             for (&name, &count) in &names {
                 self.delete_by_name(name, count, &ids, access, &mut deletions);
             }
             for (&id, &count) in &ids {
-                self.delete_by_id(id, count, given_twice(&id), access, &mut deletions);
+                self.delete_by_id(id, count, by_name.contains(&id), access, &mut deletions);
             }
         }
         if deletions.records.len() > MAX_RECORDS_PER_REQUEST {

@@ -36,7 +36,7 @@ pub use register::RegistrationContext;
 pub use scram::{DeriveKeys, DerivedKeys};
 pub use sessions::{BrokerState, Sessions};
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata_records::MetadataRecord;
@@ -289,12 +289,9 @@ impl View<'_> {
 }
 
 /// Values given more than once in a list.
-fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in names {
-        *seen.entry(name).or_default() += 1;
-    }
-    seen.into_iter().filter(|&(_, count)| count > 1).map(|(name, _)| name).collect()
+fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
 }
 
 /// An id no topic has.

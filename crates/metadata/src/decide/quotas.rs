@@ -1,6 +1,6 @@
 //! Client quotas (AlterClientQuotas, KIP-546).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::alter_client_quotas_request::{AlterClientQuotasRequest, EntryData as Wished};
@@ -46,7 +46,7 @@ impl View<'_> {
     ) -> Decision<AlterClientQuotasResponse> {
         let mut records = Vec::new();
         let mut entries: Vec<EntryData> = Vec::new();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for wished in &request.entries {
             let entity = QuotaEntity(
                 wished.entity.iter().map(|e| (e.entity_type.clone(), e.entity_name.clone())).collect(),
@@ -56,7 +56,7 @@ impl View<'_> {
             } else {
                 self.alter_quotas(wished, &entity, is_host).map(|new| records.extend(new))
             };
-            seen.push(entity);
+            seen.insert(entity);
             let (error_code, error_message) = outcome(result);
             let named = |e: &ottla_protocol::messages::alter_client_quotas_request::EntityData| EntityData {
                 entity_type: e.entity_type.clone(),
