@@ -44,7 +44,12 @@ fn check(check: Check) -> String {
         Check::AtLeast(least) => format!("range {} null", number(least)),
         Check::Between(least, most) => format!("range {} {}", number(least), number(most)),
         Check::OneOf(texts) => format!("one-of [{}]", texts.join(", ")),
-        Check::OneOfAnyCase(texts) => format!("one-of-ignoring-case [{}]", texts.join(", ")),
+        Check::OneOfAnyCase(texts) => {
+            // Java keeps these in a set; the dump sorts them.
+            let mut sorted = texts.to_vec();
+            sorted.sort_unstable();
+            format!("one-of-ignoring-case [{}]", sorted.join(", "))
+        }
         Check::NonEmpty => "NonEmptyString non-empty string".to_owned(),
         Check::NonNull => "NonNullValidator non-null string".to_owned(),
         Check::Entries { empty, null, of: [] } => format!("list empty={empty} null={null} "),

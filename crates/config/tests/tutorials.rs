@@ -319,7 +319,7 @@ fn a_controller_alone() {
     bad(
         &edited(KRAFT_CONTROLLER, &["listeners=PLAINTEXT://:9093"]),
         &[
-            "controller.listener.names must contain at least one value appearing in the 'listeners' configuration when \
+            "controller.listener.names must only contain values appearing in the 'listeners' configuration when \
            running the KRaft controller role",
         ],
     );
@@ -482,6 +482,14 @@ fn duplicates_and_unknown_keys_are_warned() {
     assert_eq!(loaded.config.topics.partitions, 9);
     warns(&loaded, "num.partitions is set again in line");
     warns(&loaded, "unknown key my.own.thing");
+    warns(
+        &good(&edited(KRAFT_SERVER, &["log.cleaner.threads=2"])),
+        "log.cleaner.threads is accepted and waits for compaction",
+    );
+    warns(
+        &good(&edited(KRAFT_SERVER, &["queued.max.requests=9"])),
+        "queued.max.requests is accepted and has no effect",
+    );
     let secret = good(&edited(KRAFT_SERVER, &["my.password=hunter2"]));
     assert!(secret.warnings.iter().all(|warning| !warning.to_string().contains("hunter2")));
 }

@@ -25,7 +25,7 @@ keys! {
         Later("consumer groups of KIP-848"),
         "Most members of one group.";
     String "group.consumer.migration.policy" =
-        "bidirectional", OneOfAnyCase(&["BIDIRECTIONAL", "DISABLED", "DOWNGRADE", "UPGRADE"]), Medium, ReadOnly,
+        "bidirectional", OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), Medium, ReadOnly,
         Later("consumer groups of KIP-848"),
         "Which way groups may change between the classic and the consumer protocol.";
     Int "group.consumer.min.assignment.interval.ms" = "0", AtLeast(0.0), Medium, ReadOnly,

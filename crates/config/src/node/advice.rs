@@ -14,6 +14,9 @@ const PLUGIN_KEYS: [(&str, &str); 2] =
 /// Prefixes under which plug-ins and providers have keys of their own.
 const OPEN_PREFIXES: [&str; 2] = ["rlmm.config.", "rsm.config."];
 
+/// Keys of topics that are only created once their feature is used: every stock file sets them.
+const QUIET_PREFIXES: [&str; 2] = ["transaction.state.log.", "share.coordinator.state.topic."];
+
 /// What is odd about single keys, whatever else the file says.
 pub(super) fn keys(settings: &Settings) -> Vec<Problem> {
     let mut out = Vec::new();
@@ -40,10 +43,17 @@ pub(super) fn keys(settings: &Settings) -> Vec<Problem> {
                 warn(format!("{name} is ignored here: it can only be set while the broker runs")).next(next),
             );
         } else if let Some(key) = node_key(listener_base(name).unwrap_or(name)) {
-            if let Support::NoEffect(reason) = key.support
-                && key.default_text() != Some(java_trim(&setting.value))
-            {
-                out.push(warn(format!("{name} is accepted and has no effect: {reason}")));
+            let changed = key.default_text() != Some(java_trim(&setting.value));
+            match key.support {
+                Support::NoEffect(reason) if changed => {
+                    out.push(warn(format!("{name} is accepted and has no effect: {reason}")));
+                }
+                Support::Later(feature) if changed && !QUIET_PREFIXES.iter().any(|p| name.starts_with(p)) => {
+                    out.push(warn(format!(
+                        "{name} is accepted and waits for {feature}, which is not served yet"
+                    )));
+                }
+                _ => {}
             }
             duplicates(name, key.kind, settings, &mut out);
         } else if let Some((_, feature)) = PLUGIN_KEYS.iter().find(|(known, _)| *known == name) {

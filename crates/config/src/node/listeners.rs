@@ -14,7 +14,7 @@ pub struct Listeners {
     /// `listeners`: what this node binds, in the order of the file, the controllers' included.
     pub bound: Vec<Listener>,
     /// What clients and brokers are told, never the controllers'. A host of `None` stands for the name of
-    /// this machine.
+    /// this machine, a port of 0 for the port that the listener of this name got.
     pub advertised: Vec<Listener>,
     /// What other nodes are told about this controller's listeners, the default listener first. Empty on a
     /// node that is a broker only.

@@ -196,11 +196,11 @@ impl Rules<'_> {
             self.require(false, "controller.quorum.voters", sentence, &next);
         }
         let listeners = &config.listeners;
-        let own: Vec<String> = listeners.controllers().map(ToString::to_string).collect();
+        let some = !listeners.advertised_controllers.is_empty();
         let wanted = &listeners.controller_names[0];
         let next = format!("add {wanted}://:9093 to listeners, or correct controller.listener.names");
         self.require(
-            !own.is_empty(),
+            some,
             "controller.listener.names",
             "controller.listener.names must contain at least one value appearing in the 'listeners' configuration \
              when running the KRaft controller role",
@@ -211,7 +211,7 @@ impl Rules<'_> {
             .iter()
             .all(|name| listeners.bound.iter().any(|bound| bound.name == *name));
         self.require(
-            own.is_empty() || all_bound,
+            !some || all_bound,
             "controller.listener.names",
             "controller.listener.names must only contain values appearing in the 'listeners' configuration when \
              running the KRaft controller role",
@@ -223,7 +223,7 @@ impl Rules<'_> {
         let clients: Vec<Listener> = listeners.brokers().cloned().collect();
         let next = format!("remove {} from listeners, or add the broker role", names(&clients));
         self.require(
-            own.is_empty() || clients.is_empty(),
+            !some || !all_bound || clients.is_empty(),
             "listeners",
             "The listeners config must only contain KRaft controller listeners from controller.listener.names when \
              process.roles=controller",
@@ -333,22 +333,6 @@ impl Rules<'_> {
                 "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.",
                 &next,
             );
-        }
-        let advertised = listeners.advertised.iter().chain(&listeners.advertised_controllers);
-        let unreachable: Vec<String> = advertised
-            .filter(|listener| listener.port == 0 && self.settings.is_set("advertised.listeners"))
-            .map(ToString::to_string)
-            .collect();
-        for said in unreachable {
-            if self.settings.raw("advertised.listeners").is_some_and(|raw| raw.contains(":0")) {
-                let sentence = format!("advertised.listeners has {said}: nobody can connect to port 0");
-                self.require(
-                    false,
-                    "advertised.listeners",
-                    sentence,
-                    "write the port that clients connect to",
-                );
-            }
         }
     }
 
