@@ -59,8 +59,6 @@ pub(crate) struct Classic {
     pub(crate) id: Arc<str>,
     /// Tells this group from an earlier one of the same id; outcomes of appends are matched by it.
     pub(crate) incarnation: u64,
-    /// A record of the group is in the log.
-    pub(crate) durable: bool,
     /// Records of the group on their way to the log.
     pub(crate) records_on_the_way: u32,
     pub(crate) state: State,
@@ -93,7 +91,6 @@ impl Classic {
         Classic {
             id,
             incarnation,
-            durable: false,
             records_on_the_way: 0,
             state: State::Empty,
             previous: State::Empty,

@@ -77,7 +77,6 @@ impl Shard {
         }
         self.incarnations += 1;
         let mut group = Classic::new(id.as_str().into(), self.incarnations, 0);
-        group.durable = true;
         group.state = if value.members.is_empty() { State::Empty } else { State::Stable };
         group.state_since_ms = (value.current_state_timestamp != -1).then_some(value.current_state_timestamp);
         group.generation = value.generation;

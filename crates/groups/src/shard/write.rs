@@ -70,7 +70,6 @@ impl Shard {
             _ => return,
         };
         group.records_on_the_way -= 1;
-        group.durable |= told.is_ok();
         match then {
             Then::Nothing => {}
             Then::Created => {
@@ -85,11 +84,11 @@ impl Shard {
         }
     }
 
-    /// A new group did not get into the log. Unless a later record of it did, or may still, it never was.
+    /// A new group did not get into the log. Unless a later record of it may still, it never was.
     fn uncreate(&mut self, id: &str, error: ErrorCode) {
         let Shard { groups, desk, .. } = self;
         let Some(Group::Classic(group)) = groups.get_mut(id) else { return };
-        if group.durable || group.records_on_the_way > 0 {
+        if group.records_on_the_way > 0 {
             return;
         }
         desk.end_timers(group);
@@ -106,7 +105,7 @@ impl Shard {
             Undo::Uncreate(id, incarnation) => {
                 let has_offsets = self.offsets.has_any(&id);
                 let group = self.incarnation(&id, incarnation);
-                if group.is_some_and(|group| group.is_simple() && !group.durable && !has_offsets) {
+                if group.is_some_and(|group| group.is_simple() && !has_offsets) {
                     self.groups.remove(&id);
                 }
             }

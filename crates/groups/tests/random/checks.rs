@@ -8,34 +8,34 @@ use ottla_protocol::coordinator_records::offset_commit_value::OffsetCommitValue;
 use ottla_protocol::wire::Message;
 
 /// What a request was, for judging its answer.
-pub struct Asked {
-    pub group: String,
-    pub identity: String,
-    pub request: Request,
+pub(crate) struct Asked {
+    pub(crate) group: String,
+    pub(crate) identity: String,
+    pub(crate) request: Request,
     /// The newest generation that members of the group had been told of.
-    pub told: i32,
+    pub(crate) told: i32,
 }
 
 #[derive(Default)]
-pub struct Checks {
+pub(crate) struct Checks {
     open: BTreeMap<u64, Asked>,
     told: BTreeMap<String, i32>,
     owners: BTreeMap<(String, i32, u8), String>,
     committed: BTreeMap<(String, i32), i64>,
     logged: BTreeSet<(String, i64)>,
-    pub answered: usize,
-    pub acknowledged: usize,
-    pub assigned: usize,
+    pub(crate) answered: usize,
+    pub(crate) acknowledged: usize,
+    pub(crate) assigned: usize,
 }
 
 impl Checks {
-    pub fn asked(&mut self, token: u64, group: String, identity: String, request: Request) {
+    pub(crate) fn asked(&mut self, token: u64, group: String, identity: String, request: Request) {
         let told = self.told.get(&group).copied().unwrap_or(-1);
         self.open.insert(token, Asked { group, identity, request, told });
     }
 
     /// One answer per request, and what it may say.
-    pub fn answered(&mut self, token: u64, response: &Response) {
+    pub(crate) fn answered(&mut self, token: u64, response: &Response) {
         let asked =
             self.open.remove(&token).unwrap_or_else(|| panic!("a second answer to {token}: {response:?}"));
         self.answered += 1;
@@ -69,7 +69,7 @@ impl Checks {
         }
     }
 
-    pub fn appended(&mut self, append: &Append) {
+    pub(crate) fn appended(&mut self, append: &Append) {
         for record in &append.records {
             if record.key[..2] != [0, 1] {
                 continue;
@@ -88,19 +88,19 @@ impl Checks {
     }
 
     /// What a plain fetch of a group's partition has to say.
-    pub fn committed(&self, group: &str, partition: i32) -> i64 {
+    pub(crate) fn committed(&self, group: &str, partition: i32) -> i64 {
         self.committed.get(&(group.to_owned(), partition)).copied().unwrap_or(-1)
     }
 
     /// Another coordinator knows what is in the log; what was only said does not count.
-    pub fn failed_over(&mut self) {
+    pub(crate) fn failed_over(&mut self) {
         self.told.clear();
         for asked in self.open.values_mut() {
             asked.told = -1;
         }
     }
 
-    pub fn all_answered(&self) {
+    pub(crate) fn all_answered(&self) {
         let open: Vec<_> = self.open.values().map(|asked| &asked.request).collect();
         assert!(open.is_empty(), "never answered: {open:?}");
     }

@@ -15,38 +15,38 @@ use ottla_protocol::messages::sync_group_request::{SyncGroupRequest, SyncGroupRe
 
 use super::support::uuid;
 
-pub const PARTITIONS: u8 = 6;
-pub const SESSION_MS: i32 = 10_000;
-pub const REBALANCE_MS: i32 = 15_000;
+pub(crate) const PARTITIONS: u8 = 6;
+pub(crate) const SESSION_MS: i32 = 10_000;
+pub(crate) const REBALANCE_MS: i32 = 15_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     Off,
     Joining,
     Syncing,
     Member,
 }
 
-pub struct Client {
-    pub name: String,
-    pub group: String,
-    pub instance: Option<String>,
-    pub api_version: i16,
-    pub stage: Stage,
-    pub member_id: String,
-    pub generation: i32,
-    pub assignment: Bytes,
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) group: String,
+    pub(crate) instance: Option<String>,
+    pub(crate) api_version: i16,
+    pub(crate) stage: Stage,
+    pub(crate) member_id: String,
+    pub(crate) generation: i32,
+    pub(crate) assignment: Bytes,
     /// What its metadata says; a change of it rebalances.
-    pub mood: u64,
-    pub paused_until_ms: i64,
+    pub(crate) mood: u64,
+    pub(crate) paused_until_ms: i64,
     /// What it waits for: the token, and when it gives up.
-    pub waits: Option<(u64, i64)>,
+    pub(crate) waits: Option<(u64, i64)>,
     to_assign: Vec<SyncGroupRequestAssignment>,
     generation_before: Option<(i32, Bytes)>,
 }
 
 impl Client {
-    pub fn new(name: String, group: String, instance: Option<String>, api_version: i16) -> Client {
+    pub(crate) fn new(name: String, group: String, instance: Option<String>, api_version: i16) -> Client {
         Client {
             name,
             group,
@@ -65,19 +65,19 @@ impl Client {
     }
 
     /// Who owns what it owns: a static member is its instance, whatever its member id.
-    pub fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         self.instance.clone().unwrap_or_else(|| self.member_id.clone())
     }
 
     /// A new process. A static member remembers nothing but its instance id.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let before = (self.generation, self.assignment.clone());
         self.generation_before = (self.instance.is_some() && self.stage == Stage::Member).then_some(before);
         self.stop();
         self.stage = Stage::Joining;
     }
 
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stage = Stage::Off;
         self.waits = None;
         self.member_id.clear();
@@ -86,7 +86,7 @@ impl Client {
     }
 
     /// What it wants to ask now; `draw` decides between heartbeat and commit, and names what is new.
-    pub fn request(&mut self, draw: u64) -> Request {
+    pub(crate) fn request(&mut self, draw: u64) -> Request {
         let (group_id, member_id) = (self.group.clone(), self.member_id.clone());
         let group_instance_id = self.instance.clone();
         match self.stage {
@@ -118,7 +118,7 @@ impl Client {
                 protocol_name: None,
                 assignments: self.to_assign.clone(),
             }),
-            Stage::Member if draw % 3 == 0 => {
+            Stage::Member if draw.is_multiple_of(3) => {
                 let partition = (draw % u64::from(PARTITIONS)) as i32;
                 Request::OffsetCommit(OffsetCommitRequest {
                     group_id,
@@ -147,7 +147,7 @@ impl Client {
     }
 
     /// Its good-bye.
-    pub fn leave(&self) -> Request {
+    pub(crate) fn leave(&self) -> Request {
         let identity = MemberIdentity {
             member_id: self.member_id.clone(),
             group_instance_id: self.instance.clone(),
@@ -161,7 +161,7 @@ impl Client {
     }
 
     /// An answer has come. Returns how long to wait before the next request.
-    pub fn take(&mut self, response: &Response) -> i64 {
+    pub(crate) fn take(&mut self, response: &Response) -> i64 {
         let error = match response {
             Response::JoinGroup(r) => r.error_code,
             Response::SyncGroup(r) => r.error_code,
@@ -229,10 +229,10 @@ impl Client {
 
     /// If the group did not rebalance, a static member that came back has what it had.
     fn check_static_assignment(&mut self) {
-        if let Some((generation, assignment)) = self.generation_before.take() {
-            if generation == self.generation {
-                assert_eq!(assignment, self.assignment, "{} lost its assignment by a restart", self.name);
-            }
+        if let Some((generation, assignment)) = self.generation_before.take()
+            && generation == self.generation
+        {
+            assert_eq!(assignment, self.assignment, "{} lost its assignment by a restart", self.name);
         }
     }
 }

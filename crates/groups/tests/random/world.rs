@@ -30,7 +30,7 @@ enum Event {
     Load,
 }
 
-pub struct World {
+pub(crate) struct World {
     random: Random,
     now_ms: i64,
     events: BTreeMap<(i64, u64), Event>,
@@ -50,7 +50,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    pub(crate) fn new(seed: u64) -> World {
         let mut random = Random::new(seed);
         let config =
             Config { initial_rebalance_delay_ms: random.below(3) as i32 * 1_000, ..Config::default() };
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// Runs the churn, then the quiet; returns what the run looked like.
-    pub fn run(mut self) -> u64 {
+    pub(crate) fn run(mut self) -> u64 {
         println!("seed {}", self.seed);
         self.run_until(CHURN_MS);
         self.is_quiet = true;

@@ -15,20 +15,20 @@ use uuid::Uuid;
 
 /// The records of a partition, as its log would hold them.
 #[derive(Debug, Default)]
-pub struct Log {
-    pub records: Vec<Record>,
+pub(crate) struct Log {
+    pub(crate) records: Vec<Record>,
 }
 
 impl Log {
     /// Appends, and returns the offset of the first record.
-    pub fn append(&mut self, append: &Append) -> i64 {
+    pub(crate) fn append(&mut self, append: &Append) -> i64 {
         let base = self.records.len() as i64;
         self.records.extend(append.records.iter().cloned());
         base
     }
 
     /// A shard that has read this log.
-    pub fn reload(&self, config: Config, now_ms: i64) -> Shard {
+    pub(crate) fn reload(&self, config: Config, now_ms: i64) -> Shard {
         let mut shard = Shard::new(config);
         for (offset, record) in (0..).zip(&self.records) {
             let logged = Logged { offset, producer_id: -1, key: &record.key, value: record.value.as_deref() };
@@ -40,12 +40,12 @@ impl Log {
 }
 
 /// The n-th uuid a test draws.
-pub fn uuid(n: u64) -> Uuid {
+pub(crate) fn uuid(n: u64) -> Uuid {
     Uuid::from_u128(n.into())
 }
 
 /// Uuids drawn by [`uuid`] as `#n`.
-pub fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("00000000-0000-0000-0000-") {
@@ -59,7 +59,7 @@ pub fn short(text: &str) -> String {
 }
 
 /// `#n` as the uuid that [`uuid`] draws.
-pub fn long(text: &str) -> String {
+pub(crate) fn long(text: &str) -> String {
     match text.rsplit_once('#') {
         Some((head, n)) => match n.parse() {
             Ok(n) => format!("{head}{}", uuid(n)),
@@ -86,7 +86,7 @@ fn show_topic_id(id: Uuid) -> String {
 }
 
 /// One line for a record.
-pub fn show_record(record: &Record) -> String {
+pub(crate) fn show_record(record: &Record) -> String {
     let record_type = i16::from_be_bytes([record.key[0], record.key[1]]);
     let key = &record.key[2..];
     let value = record.value.as_ref().map(|value| (i16::from_be_bytes([value[0], value[1]]), &value[2..]));
@@ -149,7 +149,7 @@ pub fn show_record(record: &Record) -> String {
 }
 
 /// One line for a reply.
-pub fn show_response(response: &Response) -> String {
+pub(crate) fn show_response(response: &Response) -> String {
     match response {
         Response::JoinGroup(r) => {
             let mut line = format!("JoinGroup {} member={}", name(r.error_code), r.member_id);
@@ -272,7 +272,7 @@ pub fn show_response(response: &Response) -> String {
 }
 
 /// Checks that a response can be encoded for the client that asked.
-pub fn check_encodable(response: &Response, api_version: i16) {
+pub(crate) fn check_encodable(response: &Response, api_version: i16) {
     use ottla_protocol::messages as m;
     let encoded = match response {
         Response::JoinGroup(r) => r.to_vec(api_version),
@@ -299,7 +299,7 @@ pub fn check_encodable(response: &Response, api_version: i16) {
 }
 
 /// An effect without its token, as text.
-pub fn show_effect(effect: &Effect) -> String {
+pub(crate) fn show_effect(effect: &Effect) -> String {
     match effect {
         Effect::Append(append) => {
             let mut lines = format!("append {}", append.id);
