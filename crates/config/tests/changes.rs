@@ -44,7 +44,8 @@ fn a_topics_own_values_lie_over_the_nodes() {
         ("cleanup.policy", "compact, delete"),
         ("segment.bytes", "2000000"),
     ]);
-    let topic = TopicConfig::of_topic(node.settings(), &own).unwrap();
+    let topic = node.topic(&own).unwrap();
+    assert_eq!(node.topic(&Overrides::new()).as_ref(), Ok(&node.topic_defaults));
     assert_eq!((topic.retention_ms, topic.segment_ms, topic.segment_bytes), (180_000, 7_200_000, 2_000_000));
     assert_eq!(topic.compression, Compression::Zstd(9));
     assert_eq!(topic.cleanup, Cleanup { compact: true, delete: true });

@@ -446,6 +446,7 @@ fn overrides_and_the_environment_win_in_their_order() {
         ("KAFKA_LISTENER_NAME_A__B_X", Some("listener.name.a_b.x")),
         ("KAFKA_A___B", Some("a-b")),
         ("KAFKA_HEAP_OPTS", None),
+        ("KAFKA_CLUSTER_ID", None),
         ("HOME", None),
         ("KAFKA_", None),
     ] {

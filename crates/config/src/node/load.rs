@@ -176,11 +176,15 @@ fn in_file_order(problems: &mut [Problem]) {
 }
 
 /// The key that an environment variable of the container images sets, `KAFKA_LOG_DIRS` being `log.dirs`: the
-/// prefix goes, `___` is `-`, `__` is `_`, `_` is `.`. `None` for other variables and for those that configure a
-/// JVM.
+/// prefix goes, `___` is `-`, `__` is `_`, `_` is `.`. `None` for other variables, and for those that configure a
+/// JVM, scripts or tools.
 #[must_use]
 pub fn environment_key(variable: &str) -> Option<String> {
-    const JVM: [&str; 11] = [
+    const OTHER: [&str; 15] = [
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_CLUSTER_ID",
+        "KAFKA_DEBUG",
+        "KAFKA_HOME",
         "KAFKA_VERSION",
         "KAFKA_HEAP_OPTS",
         "KAFKA_LOG4J_OPTS",
@@ -194,7 +198,7 @@ pub fn environment_key(variable: &str) -> Option<String> {
         "KAFKA_JMX_HOSTNAME",
     ];
     let rest = variable.strip_prefix("KAFKA_").filter(|rest| !rest.is_empty())?;
-    if JVM.contains(&variable) {
+    if OTHER.contains(&variable) {
         return None;
     }
     // Longest first; the marks stand for what the shorter replacements must not see.

@@ -17,7 +17,8 @@ pub use load::{Loaded, environment_key};
 
 use crate::endpoint::{HostPort, Voter};
 use crate::settings::Settings;
-use crate::topic::TopicConfig;
+use crate::topic::{Overrides, TopicConfig};
+use crate::value::ValueError;
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,17 @@ impl NodeConfig {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The configuration of a topic with these values of its own on this node; cheap where it has none.
+    ///
+    /// # Errors
+    /// A value its key refuses.
+    pub fn topic(&self, own: &Overrides) -> Result<TopicConfig, ValueError> {
+        if own.is_empty() {
+            return Ok(self.topic_defaults.clone());
+        }
+        TopicConfig::of_topic(&self.settings, own)
     }
 }
 
