@@ -1,2 +1,72 @@
-//! The thin binary: argv, signals, logging.
-fn main() {}
+//! The thin binary: argv, signals, logging. Everything else is in the crates below.
+//!
+//! `ottla dev` is a node for trying out; `ottla kafka-server-start FILE` is Kafka's way; every other name is a tool. A link
+//! or copy of the binary under a tool's name is that tool.
+
+mod daemon;
+mod dev;
+mod logging;
+mod start;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str = "\
+usage: ottla COMMAND [ARGUMENTS]
+
+  dev [--port N] [--data-dir DIR] [--ephemeral]     a node for trying out; formats an empty ./ottla-data
+  kafka-storage random-uuid | format | info ...     as bin/kafka-storage.sh
+  kafka-server-start [-daemon] FILE [--override property=value]*
+  kafka-server-stop [--process-role ROLE] [--node-id ID]
+  version
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let own = args.next().unwrap_or_default();
+    let args: Vec<OsString> = args.collect();
+    // Called by a tool's name, through a link or as a copy?
+    let name = Path::new(&own).file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    if let Some(code) = run(&name, &args) {
+        return code;
+    }
+    let Some(command) = args.first().map(|a| a.to_string_lossy().into_owned()) else {
+        print!("{USAGE}");
+        return ExitCode::from(1);
+    };
+    run(&command, &args[1..]).unwrap_or_else(|| unknown(&command))
+}
+
+/// Runs the command `name`, if there is one.
+fn run(name: &str, args: &[OsString]) -> Option<ExitCode> {
+    Some(match name.strip_suffix(".sh").unwrap_or(name) {
+        "dev" => dev::run(args),
+        "kafka-server-start" | "server-start" | "kafka.Kafka" => start::run(args),
+        "version" | "--version" | "-V" => {
+            println!("ottla {} (serves Apache Kafka 4.3.1)", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        tool => ottla_tools::find(tool)?(args),
+    })
+}
+
+fn unknown(command: &str) -> ExitCode {
+    let plain = command.strip_suffix(".sh").unwrap_or(command);
+    let plain = plain.strip_prefix("kafka-").unwrap_or(plain);
+    if ottla_tools::WAITING.contains(&plain) {
+        eprintln!(
+            "kafka-{plain} is not in this release of Ottla yet (docs/STATUS.md has the list).\n    next: use Apache Kafka's own kafka-{plain}.sh with --bootstrap-server; it works against this server"
+        );
+    } else {
+        eprintln!("unknown command '{command}'\n{USAGE}");
+    }
+    ExitCode::from(1)
+}

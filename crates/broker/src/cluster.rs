@@ -1,0 +1,198 @@
+//! What a change of the metadata means here: partitions are opened, led, re-configured and deleted.
+//!
+//! Called with one change after the other, in the log's order, before the new image is shown to clients: whoever sees a
+//! partition in the image finds it in the table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ottla_config::TopicConfig;
+use ottla_metadata::delta::LocalPartition;
+use ottla_metadata::image::ConfigResource;
+use ottla_metadata::image::config::{BROKER, TOPIC};
+use ottla_metadata::{Delta, Image};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::dirs::Dir;
+use crate::disk::in_parallel;
+use crate::network::wall_ms;
+use crate::node::Node;
+use crate::partition::{OpenError, Partition};
+use crate::topic_names;
+
+impl Node {
+    /// Applies a change of the metadata, then shows the new image.
+    pub(crate) fn publish(self: &Arc<Self>, delta: Delta) {
+        let image = Arc::new(delta.after().clone());
+        let local = delta.local_changes(self.node_id());
+        for (topic, topic_id, index, topic_is_gone) in &local.deletes {
+            self.delete(topic, *topic_id, *index, *topic_is_gone);
+        }
+        self.lead(&image, local.leaders);
+        for follower in &local.followers {
+            if let Some(partition) = self.partitions().by_id(follower.topic_id, follower.index) {
+                partition.resign(follower.partition.leader_epoch);
+                if follower.topic.as_ref() == topic_names::OFFSETS {
+                    self.groups().resign(follower.index);
+                }
+            }
+        }
+        self.reconfigure(&delta, &image);
+        let gone: Vec<(&str, Uuid)> =
+            delta.changes().deleted_topics().map(|topic| (topic.name.as_ref(), topic.id)).collect();
+        self.show(image);
+        if !gone.is_empty() {
+            self.groups().topics_deleted(&gone);
+        }
+    }
+
+    /// The configuration of a topic: its own values over those of the broker.
+    pub(crate) fn topic_config(&self, image: &Image, topic: &str) -> Arc<TopicConfig> {
+        let config = self.config();
+        let resource = ConfigResource::topic(topic);
+        let Some(overrides) = image.configs.of(&resource) else { return Arc::new(config.topic_defaults.clone()) };
+        let overrides = overrides.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        match TopicConfig::of_topic(config.settings(), &overrides) {
+            Ok(config) => Arc::new(config),
+            Err(error) => {
+                // A record of a node with other rules: what cannot be understood is not applied.
+                warn!("configuration of topic {topic} is not applied: {error}");
+                Arc::new(config.topic_defaults.clone())
+            }
+        }
+    }
+
+    /// Leads these partitions from now on, opening or making those that are new.
+    fn lead(self: &Arc<Self>, image: &Arc<Image>, leaders: Vec<LocalPartition>) {
+        let mut configs: HashMap<Arc<str>, Arc<TopicConfig>> = HashMap::new();
+        let mut fresh = Vec::new();
+        for local in leaders {
+            let config = configs
+                .entry(local.topic.clone())
+                .or_insert_with(|| self.topic_config(image, &local.topic))
+                .clone();
+            match self.partitions().by_id(local.topic_id, local.index) {
+                Some(partition) => self.lead_one(&partition, &local, config),
+                None => fresh.push((local, config)),
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+        let threads = self.config().log.recovery_threads_per_dir.max(1) as usize * self.dirs().len();
+        let planned: Vec<_> = fresh
+            .into_iter()
+            .map(|(local, config)| {
+                let dir = self.choose_dir(&local);
+                (local, config, dir)
+            })
+            .collect();
+        in_parallel(planned, threads, |(local, config, dir)| {
+            let opened = Partition::open(
+                &self.dirs()[dir],
+                dir,
+                &local.topic,
+                local.topic_id,
+                local.index,
+                config.clone(),
+                self.producer_expiry_ms(),
+                wall_ms(),
+            );
+            match opened {
+                Ok(partition) => {
+                    let partition = Arc::new(partition);
+                    self.partitions().insert(partition.clone());
+                    self.lead_one(&partition, &local, config);
+                }
+                Err(OpenError { path, why }) => {
+                    error!("cannot open {}: {why}; the partition stays offline", path.display());
+                }
+            }
+        });
+    }
+
+    fn lead_one(self: &Arc<Self>, partition: &Arc<Partition>, local: &LocalPartition, config: Arc<TopicConfig>) {
+        let (leader_epoch, isr) = (local.partition.leader_epoch, local.partition.isr.len());
+        partition.lead(leader_epoch, isr, config);
+        if local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
+            let (node, partition, index) = (self.clone(), partition.clone(), local.index);
+            self.disk().run(move || node.groups().lead(index, partition, leader_epoch));
+        }
+    }
+
+    /// Where a partition lies, or is to lie: where it was found, else where the metadata says, else where there are
+    /// the fewest.
+    fn choose_dir(&self, local: &LocalPartition) -> usize {
+        let dirs = self.dirs();
+        if let Some(at) = dirs.iter().position(|d| d.holds(&local.topic, local.index)) {
+            return at;
+        }
+        let assigned = local.partition.directory(self.node_id());
+        if let Some(at) = assigned.and_then(|id| dirs.iter().position(|d| d.id() == id)) {
+            return at;
+        }
+        let mut counts = vec![0usize; dirs.len()];
+        for partition in self.partitions().all() {
+            counts[partition.dir()] += 1;
+        }
+        let usable = |(at, dir): &(usize, &Arc<Dir>)| {
+            (dir.is_online() && !dir.is_cordoned()).then_some(*at)
+        };
+        let candidates: Vec<usize> = dirs.iter().enumerate().filter_map(|pair| usable(&pair)).collect();
+        candidates.into_iter().min_by_key(|&at| counts[at]).unwrap_or(0)
+    }
+
+    fn delete(self: &Arc<Self>, topic: &str, topic_id: Uuid, index: i32, topic_is_gone: bool) {
+        if topic == topic_names::OFFSETS {
+            self.groups().resign(index);
+        }
+        let Some(partition) = self.partitions().remove(topic_id, index) else { return };
+        match partition.delete(wall_ms()) {
+            Ok(()) if topic_is_gone => info!("deleted partition {topic}-{index}"),
+            Ok(()) => info!("partition {topic}-{index} has moved away; its files are deleted"),
+            Err(error) => error!("cannot delete {topic}-{index}: {error}"),
+        }
+    }
+
+    /// New configurations of topics, or of this broker, for the partitions they concern.
+    fn reconfigure(&self, delta: &Delta, image: &Image) {
+        let changed = &delta.changes().configs;
+        if changed.is_empty() {
+            return;
+        }
+        if changed.iter().any(|resource| resource.kind == BROKER) {
+            self.broker_configs_changed(image);
+            for partition in self.partitions().all() {
+                partition.configure(self.topic_config(image, partition.topic()));
+            }
+            return;
+        }
+        for resource in changed.iter().filter(|resource| resource.kind == TOPIC) {
+            let partitions = self.partitions().of_topic(&resource.name);
+            if let Some(first) = partitions.first() {
+                let config = self.topic_config(image, first.topic());
+                for partition in &partitions {
+                    partition.configure(config.clone());
+                }
+            }
+        }
+    }
+
+    /// Partitions on the disk that the metadata does not know are put aside, not deleted (Kafka's stray partitions).
+    pub(crate) fn put_strays_aside(&self) {
+        for dir in self.dirs() {
+            for stray in dir.strays() {
+                let (topic, index) = (stray.topic.clone(), stray.partition);
+                let aside = stray.with_kind(ottla_log::DirKind::Stray(Uuid::new_v4()));
+                match dir.log().rename_partition(&stray, &aside) {
+                    Ok(()) => warn!(
+                        "partition {topic}-{index} in {} is not in the metadata; it was renamed to {aside}",
+                        dir.path().display()
+                    ),
+                    Err(error) => error!("cannot put stray partition {topic}-{index} aside: {error}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The table: API key to handler. What has no row here is neither served nor told to clients.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ottla_protocol::frame::RequestHead;
+use ottla_protocol::wire::{DecodeError, Message, View};
+use ottla_protocol::{ApiInfo, ApiKey, Listener};
+
+use crate::connection::Peer;
+use crate::handle;
+use crate::network::NetThread;
+use crate::node::Node;
+use crate::reply::{Outcome, Refusal, ReplyTo};
+
+/// One request as its handler sees it.
+pub(crate) struct Call<'a> {
+    pub(crate) thread: &'a Rc<NetThread>,
+    pub(crate) peer: &'a Rc<Peer>,
+    pub(crate) head: RequestHead<'a>,
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn node(&self) -> &'a Arc<Node> {
+        &self.thread.node
+    }
+
+    pub(crate) fn version(&self) -> i16 {
+        self.head.version
+    }
+
+    pub(crate) fn reply_to(&self) -> ReplyTo {
+        ReplyTo::from(&self.head)
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.thread.now_ms()
+    }
+
+    /// The request, borrowed from its frame.
+    pub(crate) fn view<V: View<'a>>(&self) -> Result<V, Refusal> {
+        V::view(self.body, self.head.version).map_err(|error| self.malformed(error))
+    }
+
+    /// The request, owned.
+    pub(crate) fn owned<M: Message>(&self) -> Result<M, Refusal> {
+        M::decode(self.body, self.head.version).map_err(|error| self.malformed(error))
+    }
+
+    fn malformed(&self, error: DecodeError) -> Refusal {
+        Refusal::Body { api: self.head.api, version: self.head.version, error }
+    }
+
+    /// Answers with `body`.
+    pub(crate) fn reply<M: Message>(&self, body: &M) -> Result<Outcome, Refusal> {
+        self.reply_to().with(body).map(Outcome::Reply)
+    }
+}
+
+type Handler = fn(&Call<'_>) -> Result<Outcome, Refusal>;
+
+/// The handler of an API on a listener, if it is served there.
+fn handler(api: ApiKey, listener: Listener) -> Option<Handler> {
+    match listener {
+        Listener::Broker => broker_handler(api),
+        Listener::Controller => controller_handler(api),
+    }
+}
+
+fn broker_handler(api: ApiKey) -> Option<Handler> {
+    Some(match api {
+        ApiKey::Produce => handle::produce::handle,
+        ApiKey::Fetch => handle::fetch::handle,
+        ApiKey::ListOffsets => handle::list_offsets::handle,
+        ApiKey::Metadata => handle::metadata::handle,
+        ApiKey::OffsetCommit => handle::offsets::commit,
+        ApiKey::OffsetFetch => handle::offsets::fetch,
+        ApiKey::OffsetDelete => handle::offsets::delete,
+        ApiKey::FindCoordinator => handle::find_coordinator::handle,
+        ApiKey::JoinGroup => handle::groups::join,
+        ApiKey::SyncGroup => handle::groups::sync,
+        ApiKey::Heartbeat => handle::groups::heartbeat,
+        ApiKey::LeaveGroup => handle::groups::leave,
+        ApiKey::DescribeGroups => handle::groups::describe,
+        ApiKey::ListGroups => handle::groups::list,
+        ApiKey::DeleteGroups => handle::groups::delete,
+        ApiKey::ApiVersions => handle::api_versions::handle,
+        ApiKey::CreateTopics => handle::topics::create,
+        ApiKey::DeleteTopics => handle::topics::delete,
+        ApiKey::CreatePartitions => handle::topics::create_partitions,
+        ApiKey::DeleteRecords => handle::delete_records::handle,
+        ApiKey::InitProducerId => handle::init_producer_id::handle,
+        ApiKey::OffsetForLeaderEpoch => handle::offset_for_leader_epoch::handle,
+        ApiKey::DescribeConfigs => handle::configs::describe,
+        ApiKey::AlterConfigs => handle::configs::alter,
+        ApiKey::IncrementalAlterConfigs => handle::configs::alter_incremental,
+        ApiKey::ListConfigResources => handle::configs::list_resources,
+        ApiKey::DescribeLogDirs => handle::log_dirs::describe,
+        ApiKey::ElectLeaders => handle::cluster::elect_leaders,
+        ApiKey::DescribeQuorum => handle::quorum::describe,
+        ApiKey::UpdateFeatures => handle::cluster::update_features,
+        ApiKey::DescribeCluster => handle::cluster::describe,
+        ApiKey::DescribeProducers => handle::producers::describe,
+        ApiKey::UnregisterBroker => handle::cluster::unregister_broker,
+        ApiKey::DescribeTopicPartitions => handle::describe_topic_partitions::handle,
+        _ => return None,
+    })
+}
+
+fn controller_handler(api: ApiKey) -> Option<Handler> {
+    Some(match api {
+        ApiKey::ApiVersions => handle::api_versions::handle,
+        ApiKey::CreateTopics => handle::topics::create,
+        ApiKey::DeleteTopics => handle::topics::delete,
+        ApiKey::CreatePartitions => handle::topics::create_partitions,
+        ApiKey::DescribeConfigs => handle::configs::describe,
+        ApiKey::AlterConfigs => handle::configs::alter,
+        ApiKey::IncrementalAlterConfigs => handle::configs::alter_incremental,
+        ApiKey::ElectLeaders => handle::cluster::elect_leaders,
+        ApiKey::DescribeQuorum => handle::quorum::describe,
+        ApiKey::UpdateFeatures => handle::cluster::update_features,
+        ApiKey::DescribeCluster => handle::cluster::describe,
+        ApiKey::UnregisterBroker => handle::cluster::unregister_broker,
+        _ => return None,
+    })
+}
+
+/// Whether a listener of this kind serves the API; ApiVersions tells exactly these.
+pub(crate) fn is_served(api: &ApiInfo, listener: Listener) -> bool {
+    api.on(listener) && handler(api.key, listener).is_some()
+}
+
+/// Decodes a frame's head and hands the request to its handler.
+pub(crate) fn dispatch(thread: &Rc<NetThread>, peer: &Rc<Peer>, frame: &[u8]) -> Result<Outcome, Refusal> {
+    let (head, body) = RequestHead::read(frame)?;
+    let (api, version) = (head.api, head.version);
+    let info = api.info();
+    let Some(handler) = handler(api, peer.listener).filter(|_| info.on(peer.listener)) else {
+        return Err(Refusal::NotServed { api });
+    };
+    if !info.serves(version, thread.node.unstable_api_versions()) && api != ApiKey::ApiVersions {
+        return Err(Refusal::Version { api, version });
+    }
+    handler(&Call { thread, peer, head, body })
+}

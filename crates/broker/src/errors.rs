@@ -1,0 +1,14 @@
+//! Which of Kafka's error codes a typed error becomes for clients.
+
+use ottla_protocol::ErrorCode;
+use ottla_records::validate::{Rejected, RejectionKind};
+
+/// The code of a batch that was refused.
+pub(crate) fn of_rejected(rejected: &Rejected) -> ErrorCode {
+    match rejected.kind() {
+        RejectionKind::Corrupt => ErrorCode::CorruptMessage,
+        RejectionKind::Invalid => ErrorCode::InvalidRecord,
+        RejectionKind::Timestamp => ErrorCode::InvalidTimestamp,
+        RejectionKind::TooLarge => ErrorCode::MessageTooLarge,
+    }
+}

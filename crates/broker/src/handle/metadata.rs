@@ -1,0 +1,145 @@
+//! Metadata (key 3): brokers, topics, partitions; creates missing topics when the client and the node allow it.
+
+use std::sync::Arc;
+
+use ottla_metadata::Image;
+use ottla_metadata::image::Topic;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use ottla_protocol::messages::{MetadataRequestView, MetadataResponse};
+use uuid::Uuid;
+
+use crate::dispatch::Call;
+use crate::handle::operations;
+use crate::node::Node;
+use crate::reply::{Outcome, Refusal};
+use crate::topic_names;
+
+/// What one request wants to know besides its topics.
+#[derive(Clone)]
+struct Ask {
+    version: i16,
+    listener_name: Arc<str>,
+    cluster_operations: bool,
+    topic_operations: bool,
+}
+
+pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
+    let request: MetadataRequestView<'_> = call.view()?;
+    let version = call.version();
+    let ask = Ask {
+        version,
+        listener_name: call.peer.listener_name.clone(),
+        cluster_operations: (8..=10).contains(&version) && request.include_cluster_authorized_operations,
+        topic_operations: version >= 8 && request.include_topic_authorized_operations,
+    };
+    let node = call.node();
+    let image = node.image();
+    // Version 0 says "all" by an empty array, later ones by null.
+    let Some(topics) = request.topics.filter(|t| version > 0 || !t.is_empty()) else {
+        let topics = image.topics.iter_by_name().map(|t| describe(&image, t, &ask)).collect();
+        return call.reply(&answer(node, &image, &ask, topics));
+    };
+    let mut found = Vec::with_capacity(topics.len().min(4096));
+    let mut missing: Vec<String> = Vec::new();
+    for wanted in topics {
+        let by_id = wanted.name.is_none() || (version >= 10 && !wanted.topic_id.is_nil());
+        if by_id {
+            found.push(match image.topics.by_id(wanted.topic_id) {
+                Some(topic) => describe(&image, topic, &ask),
+                None => absent(ErrorCode::UnknownTopicId, None, wanted.topic_id),
+            });
+            continue;
+        }
+        let name = wanted.name.unwrap_or_default();
+        match image.topics.by_name(name) {
+            Some(topic) => found.push(describe(&image, topic, &ask)),
+            None if topic_names::check(name).is_err() => {
+                found.push(absent(ErrorCode::InvalidTopicException, Some(name), Uuid::nil()));
+            }
+            None => missing.push(name.to_owned()),
+        }
+    }
+    let create = node.config().auto_create_topics_enable && (version < 4 || request.allow_auto_topic_creation);
+    if missing.is_empty() || !create {
+        found.extend(missing.iter().map(|n| absent(ErrorCode::UnknownTopicOrPartition, Some(n), Uuid::nil())));
+        return call.reply(&answer(node, &image, &ask, found));
+    }
+    let (node, to) = (node.clone(), call.reply_to());
+    Ok(Outcome::Later(Box::pin(async move {
+        let created = node.auto_create(missing).await;
+        let image = node.image();
+        for (name, error) in created {
+            found.push(match (image.topics.by_name(&name), error) {
+                (Some(topic), _) => describe(&image, topic, &ask),
+                (None, Some(error)) => absent(error, Some(&name), Uuid::nil()),
+                (None, None) => absent(ErrorCode::LeaderNotAvailable, Some(&name), Uuid::nil()),
+            });
+        }
+        to.with(&answer(&node, &image, &ask, found))
+    })))
+}
+
+fn absent(error: ErrorCode, name: Option<&str>, topic_id: Uuid) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: error.code(),
+        name: name.map(str::to_owned),
+        topic_id,
+        ..Default::default()
+    }
+}
+
+fn describe(image: &Image, topic: &Topic, ask: &Ask) -> MetadataResponseTopic {
+    let partitions = topic
+        .partitions
+        .iter()
+        .map(|(&partition_index, partition)| {
+            let view = image.describe(partition, &ask.listener_name);
+            let error = match view.leader {
+                ottla_metadata::image::Leader::Reachable(_) => ErrorCode::None,
+                ottla_metadata::image::Leader::ListenerMissing(_) => ErrorCode::ListenerNotFound,
+                ottla_metadata::image::Leader::None => ErrorCode::LeaderNotAvailable,
+            };
+            MetadataResponsePartition {
+                error_code: error.code(),
+                partition_index,
+                leader_id: view.leader.id(),
+                leader_epoch: partition.leader_epoch,
+                replica_nodes: partition.replicas.to_vec(),
+                isr_nodes: partition.isr.to_vec(),
+                offline_replicas: view.offline_replicas,
+            }
+        })
+        .collect();
+    MetadataResponseTopic {
+        error_code: 0,
+        name: Some(topic.name.to_string()),
+        topic_id: topic.id,
+        is_internal: topic_names::is_internal(&topic.name),
+        partitions,
+        topic_authorized_operations: if ask.topic_operations { operations::TOPIC } else { i32::MIN },
+    }
+}
+
+fn answer(node: &Node, image: &Image, ask: &Ask, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
+    let brokers = image
+        .alive_brokers(&ask.listener_name)
+        .map(|(broker, endpoint)| MetadataResponseBroker {
+            node_id: broker.id,
+            host: endpoint.host.to_string(),
+            port: endpoint.port.into(),
+            rack: broker.rack.as_ref().map(ToString::to_string),
+        })
+        .collect();
+    MetadataResponse {
+        brokers,
+        cluster_id: Some(node.cluster_id().to_owned()),
+        // Clients must find a broker behind this id; it hands on what only a controller can do (KIP-590).
+        controller_id: node.any_alive_broker(image),
+        topics,
+        cluster_authorized_operations: if ask.cluster_operations { operations::CLUSTER } else { i32::MIN },
+        ..Default::default()
+    }
+}

@@ -1,0 +1,197 @@
+//! Produce (key 0): check, append, answer. With acks=1, or acks=all where this node is the whole ISR, without a hop.
+
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::produce_request::TopicProduceDataView;
+use ottla_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use ottla_protocol::messages::{ProduceRequestView, ProduceResponse};
+use ottla_records::validate::Rejected;
+use ottla_records::Compression;
+use tracing::{debug, error};
+
+use crate::dispatch::Call;
+use crate::partition::{AppendRefusal, Appended};
+use crate::reply::{Outcome, Refusal};
+use crate::topic_names;
+
+/// The first version whose clients read zstd (KIP-110).
+const ZSTD_FROM: i16 = 7;
+/// The first version that names topics by id (KIP-516).
+const IDS_FROM: i16 = 13;
+/// The client id under which Kafka's own admin client may write internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
+    let request: ProduceRequestView<'_> = call.view()?;
+    let mut appended = Vec::new();
+    let mut failed = false;
+    let mut endpoints: Vec<NodeEndpoint> = Vec::new();
+    let mut responses = Vec::with_capacity(request.topic_data.len().min(1024));
+    for topic in request.topic_data {
+        let mut partitions = Vec::with_capacity(topic.partition_data.len().min(1024));
+        for data in topic.partition_data {
+            let outcome = append(call, &request, &topic, data.index, data.records);
+            partitions.push(match outcome {
+                Ok(done) => {
+                    let response = PartitionProduceResponse {
+                        index: data.index,
+                        base_offset: done.base_offset,
+                        log_append_time_ms: done.log_append_time_ms,
+                        log_start_offset: done.log_start_offset,
+                        ..Default::default()
+                    };
+                    appended.push(done);
+                    response
+                }
+                Err(refusal) => {
+                    failed = true;
+                    refused(call, data.index, &topic, refusal, &mut endpoints)
+                }
+            });
+        }
+        responses.push(TopicProduceResponse {
+            name: topic.name.to_owned(),
+            topic_id: topic.topic_id,
+            partition_responses: partitions,
+        });
+    }
+    if request.acks == 0 {
+        if failed {
+            // There is no response that could say it: the client learns by the closed connection.
+            return Err(Refusal::Told("a produce request with acks=0 failed"));
+        }
+        return Ok(Outcome::Silence);
+    }
+    let response = ProduceResponse { responses, node_endpoints: endpoints, ..Default::default() };
+    let waits: Vec<_> = appended.into_iter().filter_map(|a| a.durable).collect();
+    if waits.is_empty() {
+        return call.reply(&response);
+    }
+    let to = call.reply_to();
+    Ok(Outcome::Later(Box::pin(async move {
+        let mut response = response;
+        for wait in waits {
+            if !wait.flushed().await {
+                for partition in response.responses.iter_mut().flat_map(|t| &mut t.partition_responses) {
+                    if partition.error_code == 0 {
+                        partition.error_code = ErrorCode::KafkaStorageError.code();
+                        partition.base_offset = -1;
+                    }
+                }
+                break;
+            }
+        }
+        to.with(&response)
+    })))
+}
+
+fn append(
+    call: &Call<'_>,
+    request: &ProduceRequestView<'_>,
+    topic: &TopicProduceDataView<'_>,
+    index: i32,
+    records: Option<&[u8]>,
+) -> Result<Appended, AppendRefusal> {
+    if !matches!(request.acks, -1..=1) {
+        return Err(AppendRefusal::Code(ErrorCode::InvalidRequiredAcks));
+    }
+    let by_id = call.version() >= IDS_FROM;
+    let table = call.node().partitions();
+    let partition = if by_id { table.by_id(topic.topic_id, index) } else { table.by_name(topic.name, index) };
+    let Some(partition) = partition else {
+        let error = match by_id && call.node().image().topics.by_id(topic.topic_id).is_none() {
+            true => ErrorCode::UnknownTopicId,
+            false => ErrorCode::UnknownTopicOrPartition,
+        };
+        return Err(AppendRefusal::Code(error));
+    };
+    if topic_names::is_internal(partition.topic()) && call.head.client_id != Some(ADMIN_CLIENT_ID) {
+        return Err(AppendRefusal::Code(ErrorCode::InvalidTopicException));
+    }
+    let mut tools = call.thread.tools.borrow_mut();
+    partition.append_produced(records.unwrap_or_default(), request.acks, call.now_ms(), &mut tools, |batch| {
+        if call.version() < ZSTD_FROM && batch.compression() == Some(Compression::Zstd) {
+            return Err(AppendRefusal::Code(ErrorCode::UnsupportedCompressionType));
+        }
+        if batch.is_transactional() {
+            // The transaction coordinator is not served yet: no transaction can be under way.
+            return Err(AppendRefusal::Code(ErrorCode::InvalidTxnState));
+        }
+        Ok(())
+    })
+}
+
+fn refused(
+    call: &Call<'_>,
+    index: i32,
+    topic: &TopicProduceDataView<'_>,
+    refusal: AppendRefusal,
+    endpoints: &mut Vec<NodeEndpoint>,
+) -> PartitionProduceResponse {
+    let mut response = PartitionProduceResponse { index, base_offset: -1, ..Default::default() };
+    match refusal {
+        AppendRefusal::Code(error) => {
+            response.error_code = error.code();
+            if error == ErrorCode::NotLeaderOrFollower {
+                current_leader(call, topic, index, &mut response, endpoints);
+            }
+        }
+        AppendRefusal::NoSuchOffset { log_start_offset } => {
+            response.error_code = ErrorCode::UnknownProducerId.code();
+            response.log_start_offset = log_start_offset;
+        }
+        AppendRefusal::Rejected(rejected) => {
+            let error = crate::errors::of_rejected(&rejected);
+            response.error_code = error.code();
+            response.error_message = Some(rejected.to_string());
+            if let Rejected::Records { window, records, .. } = &rejected {
+                response.record_errors = records
+                    .iter()
+                    .map(|r| BatchIndexAndErrorMessage {
+                        batch_index: r.index,
+                        batch_index_error_message: Some(r.message(*window)),
+                    })
+                    .collect();
+            }
+            debug!(topic = topic.name, partition = index, "refused a batch: {rejected}");
+        }
+        AppendRefusal::Sequence(error, message) => {
+            response.error_code = error.code();
+            response.error_message = Some(message);
+        }
+        AppendRefusal::Storage(message) => {
+            error!("cannot append to {}-{index}: {message}", topic.name);
+            response.error_code = ErrorCode::KafkaStorageError.code();
+        }
+    }
+    response
+}
+
+/// Tells the client who leads, so that it need not ask (KIP-951).
+fn current_leader(
+    call: &Call<'_>,
+    topic: &TopicProduceDataView<'_>,
+    index: i32,
+    response: &mut PartitionProduceResponse,
+    endpoints: &mut Vec<NodeEndpoint>,
+) {
+    let image = call.node().image();
+    let found = if call.version() >= IDS_FROM {
+        image.topics.by_id(topic.topic_id)
+    } else {
+        image.topics.by_name(topic.name)
+    };
+    let Some(partition) = found.and_then(|t| t.partition(index)) else { return };
+    let Some(broker) = image.broker(partition.leader) else { return };
+    let Some(endpoint) = broker.endpoint(&call.peer.listener_name) else { return };
+    response.current_leader = LeaderIdAndEpoch { leader_id: broker.id, leader_epoch: partition.leader_epoch };
+    if !endpoints.iter().any(|e| e.node_id == broker.id) {
+        endpoints.push(NodeEndpoint {
+            node_id: broker.id,
+            host: endpoint.host.to_string(),
+            port: endpoint.port.into(),
+            rack: broker.rack.as_ref().map(ToString::to_string),
+        });
+    }
+}

@@ -1,0 +1,31 @@
+//! The tokio glue: listeners, connections, dispatch, one handler per API, the hosts of the pure machines.
+//!
+//! In the order data walks: [`Node`] starts listeners (`listen`), which hand connections to network threads (`network`,
+//! `connection`); `dispatch` finds the handler (`handle/`); a handler asks a `partition`, the `group_host` or the
+//! `controller_host`; `reply` and `outbox` bring the answer to the socket. `cluster` turns changes of the metadata into
+//! partitions that are opened, led and deleted; `housekeeping` does what the clock asks for.
+
+mod cluster;
+mod config_rules;
+mod connection;
+mod controller_host;
+mod dirs;
+mod disk;
+mod dispatch;
+mod errors;
+mod fetch_session;
+mod group_host;
+mod handle;
+mod housekeeping;
+mod listen;
+mod network;
+mod node;
+mod outbox;
+mod partition;
+mod reply;
+mod start_error;
+mod topic_names;
+mod wait;
+
+pub use node::Node;
+pub use start_error::StartError;

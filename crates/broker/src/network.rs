@@ -1,0 +1,147 @@
+//! Network threads: each one current-thread runtime that owns its connections for life.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ottla_protocol::Listener;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tracing::debug;
+
+use crate::connection::{Connection, Peer};
+use crate::listen::Permit;
+use crate::node::Node;
+use crate::partition::Tools;
+
+/// Bytes of the buffer that a thread's connections read into and send from by turns.
+const SCRATCH_BYTES: usize = 256 * 1024;
+
+/// Limits of the sockets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// `socket.request.max.bytes`.
+    pub(crate) request_max_bytes: i32,
+    /// `connections.max.idle.ms`; negative for never.
+    pub(crate) idle_ms: i64,
+    /// `socket.send.buffer.bytes`, -1 for the system's.
+    pub(crate) send_buffer_bytes: i32,
+    /// `socket.receive.buffer.bytes`, -1 for the system's.
+    pub(crate) receive_buffer_bytes: i32,
+}
+
+/// What a network thread's connections share.
+pub(crate) struct NetThread {
+    pub(crate) node: Arc<Node>,
+    pub(crate) limits: Limits,
+    pub(crate) scratch: RefCell<Box<[u8]>>,
+    pub(crate) tools: RefCell<Tools>,
+    connections: RefCell<Vec<Weak<Open>>>,
+}
+
+/// An open connection as the idle sweep sees it.
+struct Open {
+    last_active_ms: Rc<Cell<i64>>,
+    close: tokio::sync::Notify,
+}
+
+/// A connection that was accepted, on its way to a network thread.
+pub(crate) struct Accepted {
+    pub(crate) stream: std::net::TcpStream,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) listener_name: Arc<str>,
+    pub(crate) listener: Listener,
+    pub(crate) permit: Permit,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+impl NetThread {
+    pub(crate) fn now_ms(&self) -> i64 {
+        wall_ms()
+    }
+}
+
+/// A running network thread: where to send connections.
+pub(crate) struct Handle {
+    pub(crate) accepted: mpsc::UnboundedSender<Accepted>,
+    pub(crate) join: std::thread::JoinHandle<()>,
+}
+
+/// Starts network thread `index`. It ends when every sender of [`Handle::accepted`] is gone, closing its connections.
+pub(crate) fn start(index: usize, node: Arc<Node>, limits: Limits) -> io::Result<Handle> {
+    let (accepted, mut incoming) = mpsc::unbounded_channel::<Accepted>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let join = std::thread::Builder::new().name(format!("network-{index}")).spawn(move || {
+        let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
+        let tools = RefCell::default();
+        let thread = Rc::new(NetThread { node, limits, scratch, tools, connections: RefCell::default() });
+        let local = LocalSet::new();
+        local.spawn_local(sweep_idle(Rc::downgrade(&thread)));
+        local.block_on(&runtime, async move {
+            while let Some(accepted) = incoming.recv().await {
+                if let Err(error) = adopt(&thread, accepted) {
+                    debug!(%error, "a connection broke before it was served");
+                }
+            }
+        });
+    })?;
+    Ok(Handle { accepted, join })
+}
+
+fn adopt(thread: &Rc<NetThread>, accepted: Accepted) -> io::Result<()> {
+    let Accepted { stream, address, listener_name, listener, permit } = accepted;
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_keepalive(true)?;
+    if thread.limits.send_buffer_bytes > 0 {
+        socket.set_send_buffer_size(thread.limits.send_buffer_bytes as usize)?;
+    }
+    if thread.limits.receive_buffer_bytes > 0 {
+        socket.set_recv_buffer_size(thread.limits.receive_buffer_bytes as usize)?;
+    }
+    let stream = TcpStream::from_std(stream)?;
+    let peer = Peer { address, listener_name, listener, software: Cell::new(None) };
+    let last_active_ms = Rc::new(Cell::new(wall_ms()));
+    let open = Rc::new(Open { last_active_ms: last_active_ms.clone(), close: tokio::sync::Notify::new() });
+    thread.connections.borrow_mut().push(Rc::downgrade(&open));
+    let connection = Connection::new(thread.clone(), stream, peer);
+    tokio::task::spawn_local(async move {
+        let _permit = permit;
+        tokio::select! {
+            biased;
+            () = connection.serve(last_active_ms) => {}
+            () = open.close.notified() => debug!(%address, "connection was idle for connections.max.idle.ms"),
+        }
+    });
+    Ok(())
+}
+
+/// Closes connections on which nothing has come or gone for `connections.max.idle.ms`.
+async fn sweep_idle(thread: Weak<NetThread>) {
+    loop {
+        let idle_ms = match thread.upgrade() {
+            Some(thread) => thread.limits.idle_ms,
+            None => return,
+        };
+        let period_ms = if idle_ms < 0 { 60_000 } else { (idle_ms / 8).clamp(50, 60_000) };
+        tokio::time::sleep(Duration::from_millis(period_ms as u64)).await;
+        let Some(thread) = thread.upgrade() else { return };
+        let now_ms = wall_ms();
+        thread.connections.borrow_mut().retain(|open| {
+            let Some(open) = open.upgrade() else { return false };
+            if idle_ms >= 0 && now_ms - open.last_active_ms.get() > idle_ms {
+                open.close.notify_one();
+            }
+            true
+        });
+    }
+}

@@ -1,0 +1,404 @@
+//! A running node: what its rooms share, and the order in which it starts and stops.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ottla_config::NodeConfig;
+use ottla_metadata::Image;
+use ottla_protocol::{ErrorCode, Listener};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tracing::{error, info, warn};
+
+use crate::controller_host::ControllerHost;
+use crate::dirs::{self, Dir};
+use crate::disk::DiskPool;
+use crate::fetch_session::Sessions;
+use crate::group_host::GroupHost;
+use crate::housekeeping;
+use crate::listen::{self, Accepting, Connections};
+use crate::network::{self, Limits};
+use crate::partition::PartitionTable;
+use crate::start_error::StartError;
+use crate::topic_names;
+
+/// Threads for what may block on a disk.
+const DISK_THREADS: usize = 2;
+
+/// A running node.
+pub struct Node {
+    config: ArcSwap<NodeConfig>,
+    /// The configuration of the file, without what was set dynamically.
+    static_config: NodeConfig,
+    cluster_id: String,
+    previous_broker_epoch: i64,
+    dirs: Vec<Arc<Dir>>,
+    image: ArcSwap<Image>,
+    image_offset: watch::Sender<i64>,
+    partitions: PartitionTable,
+    groups: Arc<GroupHost>,
+    sessions: Sessions,
+    disk: DiskPool,
+    controller: OnceLock<ControllerHost>,
+    /// Addresses that listeners are bound to, by listener name.
+    bound: Vec<(String, SocketAddr)>,
+    threads: Mutex<Vec<network::Handle>>,
+    main: Mutex<Option<MainThread>>,
+    stopping: AtomicBool,
+    failed: Notify,
+}
+
+/// The thread that accepts connections and runs what happens by the clock.
+struct MainThread {
+    stop: tokio::sync::oneshot::Sender<()>,
+    join: std::thread::JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("id", &self.node_id()).field("bound", &self.bound).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts a node: returns once it answers clients.
+    ///
+    /// # Errors
+    /// Everything that keeps it from serving; then nothing runs any more, and nothing was changed on the disk but
+    /// what recovery repairs.
+    pub fn start(config: NodeConfig) -> Result<Arc<Node>, StartError> {
+        if !config.roles.controller {
+            return Err(StartError::NotServedYet(
+                "process.roles=broker needs a controller in another process, which is not served yet (docs/STATUS.md)\n    next: process.roles=broker,controller".into(),
+            ));
+        }
+        if !config.roles.broker {
+            return Err(StartError::NotServedYet(
+                "process.roles=controller alone is not served yet (docs/STATUS.md)\n    next: process.roles=broker,controller".into(),
+            ));
+        }
+        let dirs = dirs::open(&config)?;
+        let sockets = bind(&config)?;
+        let bound = sockets
+            .iter()
+            .filter_map(|s| Some((s.listener_name.to_string(), s.socket.local_addr().ok()?)))
+            .collect();
+        let node = Arc::new(Node {
+            cluster_id: dirs.cluster_id.clone(),
+            previous_broker_epoch: dirs.previous_broker_epoch,
+            dirs: dirs.all.clone(),
+            image: ArcSwap::from_pointee(Image::default()),
+            image_offset: watch::Sender::new(-1),
+            partitions: PartitionTable::default(),
+            groups: Arc::new(GroupHost::new(group_config(&config))),
+            sessions: Sessions::new(config.requests.fetch_session_slots.max(0) as usize),
+            disk: DiskPool::start(DISK_THREADS).map_err(StartError::Thread)?,
+            controller: OnceLock::new(),
+            bound,
+            threads: Mutex::default(),
+            main: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            failed: Notify::new(),
+            static_config: config.clone(),
+            config: ArcSwap::from_pointee(config),
+        });
+        let controller = ControllerHost::start(&node, dirs)?;
+        assert!(node.controller.set(controller).is_ok(), "NODE-1 a node has one controller host");
+        node.controller().join_cluster(&node)?;
+        node.put_strays_aside();
+        node.serve(sockets)?;
+        Ok(node)
+    }
+
+    /// Network threads, listeners, timers.
+    fn serve(self: &Arc<Self>, sockets: Vec<Accepting>) -> Result<(), StartError> {
+        let config = self.config();
+        let limits = Limits {
+            request_max_bytes: config.sockets.request_max_bytes,
+            idle_ms: config.sockets.max_idle_ms.unwrap_or(-1),
+            send_buffer_bytes: config.sockets.send_buffer_bytes.unwrap_or(-1),
+            receive_buffer_bytes: config.sockets.receive_buffer_bytes.unwrap_or(-1),
+        };
+        // More network threads than cores only take turns.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = (config.sockets.network_threads.max(1) as usize).min(cores);
+        let threads = (0..count)
+            .map(|index| network::start(index, self.clone(), limits))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Thread)?;
+        let senders: Vec<_> = threads.iter().map(|t| t.accepted.clone()).collect();
+        *self.threads.lock() = threads;
+        let per_ip = config
+            .sockets
+            .max_connections_overrides
+            .iter()
+            .filter_map(|(host, count)| {
+                let address = (host.as_str(), 0).to_socket_addrs().ok()?.next()?;
+                Some((address.ip().to_canonical(), *count as usize))
+            })
+            .collect();
+        let connections = Arc::new(Connections::new(
+            config.sockets.max_connections.max(0) as usize,
+            config.sockets.max_connections_per_ip.max(0) as usize,
+            per_ip,
+        ));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(StartError::Thread)?;
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let node = self.clone();
+        let join = std::thread::Builder::new()
+            .name("node".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    for socket in sockets {
+                        if let Err(error) = listen::accept(socket, connections.clone(), senders.clone()) {
+                            error!("a listener cannot accept: {error}");
+                        }
+                    }
+                    drop(senders);
+                    tokio::spawn(node.groups.clone().run_timers());
+                    tokio::spawn(housekeeping::run(node.clone()));
+                    tokio::spawn(heartbeat(node));
+                    let _ = stopped.await;
+                });
+            })
+            .map_err(StartError::Thread)?;
+        *self.main.lock() = Some(MainThread { stop, join });
+        Ok(())
+    }
+
+    /// Stops the node: controlled shutdown, connections closed, everything flushed and marked as clean.
+    pub fn stop(&self) {
+        if self.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.controller().leave_cluster();
+        // The acceptors and the timers hold the network threads' senders: with them gone, those threads end too.
+        if let Some(main) = self.main.lock().take() {
+            let _ = main.stop.send(());
+            let _ = main.join.join();
+        }
+        for thread in self.threads.lock().drain(..) {
+            drop(thread.accepted);
+            let _ = thread.join.join();
+        }
+        for index in self.groups.led() {
+            self.groups.resign(index);
+        }
+        self.disk.stop();
+        let broker_epoch = self.controller().broker_epoch();
+        housekeeping::close_all(self, broker_epoch);
+        self.controller().stop();
+        info!("shutdown of node {} completed", self.node_id());
+    }
+
+    /// Waits until the node cannot go on: every log directory failed, or the metadata quorum did.
+    pub async fn failed(&self) {
+        self.failed.notified().await;
+    }
+
+    /// Ends [`Node::failed`].
+    pub(crate) fn fail(&self, why: &str) {
+        error!("this node cannot go on: {why}");
+        self.failed.notify_one();
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The addresses that listeners are bound to, by listener name.
+    pub fn bound(&self) -> &[(String, SocketAddr)] {
+        &self.bound
+    }
+
+    pub(crate) fn node_id(&self) -> i32 {
+        self.static_config.node_id
+    }
+
+    pub(crate) fn config(&self) -> Arc<NodeConfig> {
+        self.config.load_full()
+    }
+
+    pub(crate) fn static_config(&self) -> &NodeConfig {
+        &self.static_config
+    }
+
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.image.load_full()
+    }
+
+    /// Shows a new image to clients.
+    pub(crate) fn show(&self, image: Arc<Image>) {
+        let offset = image.provenance.offset;
+        self.image.store(image);
+        self.image_offset.send_replace(offset);
+    }
+
+    /// Changes whenever there is a new image; the value is its offset.
+    pub(crate) fn image_changes(&self) -> watch::Receiver<i64> {
+        self.image_offset.subscribe()
+    }
+
+    pub(crate) fn previous_broker_epoch(&self) -> i64 {
+        self.previous_broker_epoch
+    }
+
+    pub(crate) fn partitions(&self) -> &PartitionTable {
+        &self.partitions
+    }
+
+    pub(crate) fn dirs(&self) -> &[Arc<Dir>] {
+        &self.dirs
+    }
+
+    pub(crate) fn groups(&self) -> &GroupHost {
+        &self.groups
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(crate) fn disk(&self) -> &DiskPool {
+        &self.disk
+    }
+
+    pub(crate) fn controller(&self) -> &ControllerHost {
+        self.controller.get().expect("NODE-2 the controller host is there before anything is served")
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn unstable_api_versions(&self) -> bool {
+        self.static_config.settings().boolean("unstable.api.versions.enable")
+    }
+
+    pub(crate) fn kraft_version(&self) -> i16 {
+        self.controller().kraft_version()
+    }
+
+    pub(crate) fn producer_expiry_ms(&self) -> i64 {
+        self.config().log.producer_id_expiration_ms.into()
+    }
+
+    /// The partition of `__consumer_offsets` that has a group.
+    pub(crate) fn group_partition(&self, group_id: &str) -> i32 {
+        let image = self.image();
+        let count = image.topics.by_name(topic_names::OFFSETS).map(|t| t.partitions.len() as i32);
+        ottla_groups::partition_for(group_id, count.unwrap_or(self.static_config.groups.offsets_partitions))
+    }
+
+    /// A broker that clients may take for the controller: this one, which knows what to do with their requests.
+    pub(crate) fn any_alive_broker(&self, image: &Image) -> i32 {
+        if image.brokers.contains_key(&self.node_id()) { self.node_id() } else { -1 }
+    }
+
+    /// Creates topics that clients ask for, if they may come into being this way; afterwards the image shows them.
+    pub(crate) async fn auto_create(self: &Arc<Self>, topics: Vec<String>) -> Vec<(String, Option<ErrorCode>)> {
+        crate::controller_host::auto_create(self, topics).await
+    }
+
+    /// Dynamic configurations of brokers have changed.
+    pub(crate) fn broker_configs_changed(&self, image: &Image) {
+        let values = |resource| image.configs.of(&resource).map(|v| (**v).clone()).unwrap_or_default();
+        let cluster = values(ottla_metadata::image::ConfigResource::cluster());
+        let own = values(ottla_metadata::image::ConfigResource::broker(self.node_id()));
+        let (config, problems) = self.static_config.with_dynamic(&cluster, &own);
+        for problem in problems {
+            warn!("a dynamic broker configuration is not applied: {problem}");
+        }
+        self.config.store(Arc::new(config));
+    }
+}
+
+/// Tells the controller that this broker lives.
+async fn heartbeat(node: Arc<Node>) {
+    loop {
+        let interval_ms = node.config().broker.heartbeat_interval_ms.max(1) as u64;
+        tokio::time::sleep(Duration::from_millis(interval_ms)).await;
+        if node.is_stopping() {
+            return;
+        }
+        if let Err(error) = node.controller().heartbeat(&node).await {
+            warn!("the controller did not take a heartbeat: {error:?}");
+        }
+    }
+}
+
+fn group_config(config: &NodeConfig) -> ottla_groups::Config {
+    let groups = &config.groups;
+    ottla_groups::Config {
+        min_session_timeout_ms: groups.min_session_timeout_ms,
+        max_session_timeout_ms: groups.max_session_timeout_ms,
+        initial_rebalance_delay_ms: groups.initial_rebalance_delay_ms,
+        max_size: groups.max_size.max(0) as usize,
+        offset_metadata_max_size: groups.offset_metadata_max_bytes.max(0) as usize,
+        offsets_retention_ms: groups.offsets_retention_ms,
+        offsets_retention_check_interval_ms: groups.offsets_retention_check_interval_ms,
+        write_timeout_ms: groups.offsets_commit_timeout_ms.into(),
+    }
+}
+
+/// Binds every listener; what cannot be bound is known before anything is started.
+fn bind(config: &NodeConfig) -> Result<Vec<Accepting>, StartError> {
+    let mut sockets = Vec::new();
+    for wanted in &config.listeners.bound {
+        let listener =
+            if config.listeners.is_controller(&wanted.name) { Listener::Controller } else { Listener::Broker };
+        let addresses = match &wanted.host {
+            None => vec![
+                SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, wanted.port)),
+                SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, wanted.port)),
+            ],
+            Some(host) => {
+                let mut found: Vec<SocketAddr> = (host.as_str(), wanted.port)
+                    .to_socket_addrs()
+                    .map_err(|source| StartError::Resolve {
+                        listener: wanted.name.clone(),
+                        host: host.clone(),
+                        port: wanted.port,
+                        source,
+                    })?
+                    .collect();
+                // As a JVM does: the first IPv4 address of a name, unless it has none.
+                found.sort_by_key(SocketAddr::is_ipv6);
+                found.truncate(1);
+                found
+            }
+        };
+        let mut last = None;
+        for address in addresses {
+            match listen::bind(address, config.sockets.backlog) {
+                Ok(socket) => {
+                    last = None;
+                    let listener_name = wanted.name.as_str().into();
+                    sockets.push(Accepting { listener_name, listener, socket });
+                    break;
+                }
+                // A machine without IPv6 takes the IPv4 address instead; a taken port is an error at once.
+                Err(source) => {
+                    let taken = source.kind() == std::io::ErrorKind::AddrInUse;
+                    last = Some(StartError::Bind { listener: wanted.name.clone(), address, source });
+                    if taken {
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(error) = last {
+            return Err(error);
+        }
+    }
+    Ok(sockets)
+}

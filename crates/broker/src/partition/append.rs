@@ -1,0 +1,253 @@
+//! Appending to a partition that this node leads.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ottla_config::topic::{Compression as TopicCompression, TimestampType as TopicTimestampType};
+use ottla_log::{AppendError, LeaderAppend, Origin, Transaction};
+use ottla_protocol::ErrorCode;
+use ottla_records::validate::{self, Accepted, Rejected, Rules};
+use ottla_records::{Batch, BatchHeader, Compression, Compressor, Decompressor, TimestampType, builder};
+use tokio::sync::oneshot;
+
+use super::{Partition, State};
+use crate::network::wall_ms;
+
+/// What one produced batch may become when it has to be looked into.
+const MAX_DECOMPRESSED_BYTES: usize = 128 << 20;
+
+/// What a network thread lends to an append.
+#[derive(Default)]
+pub(crate) struct Tools {
+    pub(crate) decompressor: Decompressor,
+    pub(crate) compressor: Compressor,
+}
+
+/// What an append has done.
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) log_append_time_ms: i64,
+    pub(crate) log_start_offset: i64,
+    /// What the answer has to wait for, when the topic asks for a flush before it.
+    pub(crate) durable: Option<Durable>,
+}
+
+/// A flush that an answer waits for.
+pub(crate) struct Durable(oneshot::Receiver<bool>);
+
+impl Durable {
+    /// Whether the flush succeeded.
+    pub(crate) async fn flushed(self) -> bool {
+        self.0.await.unwrap_or(false)
+    }
+}
+
+/// Why a batch was not appended.
+pub(crate) enum AppendRefusal {
+    Code(ErrorCode),
+    /// What the producer refers to was deleted already.
+    NoSuchOffset {
+        log_start_offset: i64,
+    },
+    Rejected(Rejected),
+    Sequence(ErrorCode, String),
+    Storage(String),
+}
+
+impl Partition {
+    /// Appends what a client's produce request carries for this partition. `check` sees the batch's header first.
+    pub(crate) fn append_produced(
+        self: &Arc<Self>,
+        records: &[u8],
+        acks: i16,
+        now_ms: i64,
+        tools: &mut Tools,
+        check: impl FnOnce(&BatchHeader) -> Result<(), AppendRefusal>,
+    ) -> Result<Appended, AppendRefusal> {
+        let (rules, codec) = {
+            let state = self.state.lock();
+            state.check_leader(-1).map_err(AppendRefusal::Code)?;
+            if acks == -1 && state.in_sync < state.config.min_insync_replicas.max(1) as usize {
+                return Err(AppendRefusal::Code(ErrorCode::NotEnoughReplicas));
+            }
+            (rules(&state), state.config.compression)
+        };
+        // Checked outside of the lock: other producers append meanwhile.
+        let accepted = validate::produced(records, &rules, now_ms, &mut tools.decompressor)
+            .map_err(AppendRefusal::Rejected)?;
+        check(accepted.batch.header())?;
+        match target(codec, accepted.batch.compression()) {
+            None => self.append(accepted, now_ms),
+            Some((codec, level)) => {
+                let bytes = builder::recompress(
+                    &accepted.batch,
+                    codec,
+                    level,
+                    &mut tools.decompressor,
+                    &mut tools.compressor,
+                    MAX_DECOMPRESSED_BYTES,
+                )
+                .map_err(|error| AppendRefusal::Sequence(ErrorCode::CorruptMessage, error.to_string()))?;
+                let batch = Batch::parse(&bytes).expect("PARTITION-1 a batch that was built can be parsed");
+                self.append(Accepted { batch, timestamp: accepted.timestamp }, now_ms)
+            }
+        }
+    }
+
+    fn append(self: &Arc<Self>, accepted: Accepted<'_>, now_ms: i64) -> Result<Appended, AppendRefusal> {
+        let mut state = self.state.lock();
+        // The lead may have changed while the batch was checked.
+        state.check_leader(-1).map_err(AppendRefusal::Code)?;
+        let append = LeaderAppend::from_client(now_ms, state.leader_epoch);
+        let appended = self.write(&mut state, &append, accepted)?;
+        drop(state);
+        self.waiters.wake_all();
+        Ok(appended)
+    }
+
+    /// Appends a batch of this node's own making (coordinator records).
+    pub(crate) fn append_own(
+        self: &Arc<Self>,
+        batch: &[u8],
+        leader_epoch: i32,
+        now_ms: i64,
+    ) -> Result<Appended, ErrorCode> {
+        let batch = Batch::parse(batch).expect("PARTITION-2 a batch that was built can be parsed");
+        let mut state = self.state.lock();
+        if state.check_leader(-1).is_err() || state.leader_epoch != leader_epoch {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let append = LeaderAppend {
+            now_ms,
+            leader_epoch,
+            origin: Origin::Coordinator,
+            transaction: Transaction::default(),
+        };
+        let accepted = Accepted { batch, timestamp: (TimestampType::CreateTime, batch.max_timestamp) };
+        let appended = self.write(&mut state, &append, accepted).map_err(|refusal| match refusal {
+            AppendRefusal::Code(code) => code,
+            AppendRefusal::Rejected(_) | AppendRefusal::NoSuchOffset { .. } => ErrorCode::UnknownServerError,
+            AppendRefusal::Sequence(code, message) => {
+                tracing::error!("{}-{}: {message}", self.topic, self.index);
+                code
+            }
+            AppendRefusal::Storage(message) => {
+                tracing::error!("{}-{}: {message}", self.topic, self.index);
+                ErrorCode::KafkaStorageError
+            }
+        })?;
+        drop(state);
+        self.waiters.wake_all();
+        Ok(appended)
+    }
+
+    fn write(
+        self: &Arc<Self>,
+        state: &mut State,
+        append: &LeaderAppend,
+        accepted: Accepted<'_>,
+    ) -> Result<Appended, AppendRefusal> {
+        let appended = state.log.append_as_leader(append, &[accepted]).map_err(refusal)?;
+        if !appended.duplicate && state.in_sync <= 1 {
+            let end = state.log.log_end();
+            self.high_watermark.store(state.log.set_high_watermark(end), Ordering::Release);
+        }
+        let durable = appended.flush_due.then(|| self.flush_soon(state));
+        if appended.rolled && durable.is_none() {
+            self.flush_completed(state);
+        }
+        Ok(Appended {
+            base_offset: appended.first_offset,
+            next_offset: appended.last_offset + 1,
+            log_append_time_ms: appended.log_append_time,
+            log_start_offset: state.log.log_start(),
+            durable,
+        })
+    }
+}
+
+impl Partition {
+    /// Flushes completed segments in the background, so that recovery need not read them.
+    fn flush_completed(self: &Arc<Self>, state: &mut State) {
+        let Ok(Some(work)) = state.log.flush_work_of_completed() else { return };
+        let partition = self.clone();
+        self.log_dir.log().flusher().submit(work, move |flushed| match flushed {
+            Ok(flushed) => {
+                partition.state.lock().log.flushed(&flushed, wall_ms());
+            }
+            Err(error) => tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index),
+        });
+    }
+
+    /// Hands the log's unflushed files to the directory's flusher; one round of fsyncs serves many partitions.
+    pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) -> Durable {
+        let (done, durable) = oneshot::channel();
+        let work = match state.log.flush_work() {
+            Ok(Some(work)) => work,
+            Ok(None) => {
+                drop(done.send(true));
+                return Durable(durable);
+            }
+            Err(error) => {
+                tracing::error!("cannot flush {}-{}: {error}", self.topic, self.index);
+                drop(done.send(false));
+                return Durable(durable);
+            }
+        };
+        let partition = self.clone();
+        self.log_dir.log().flusher().submit(work, move |flushed| {
+            let succeeded = flushed.is_ok();
+            match flushed {
+                Ok(flushed) => {
+                    partition.state.lock().log.flushed(&flushed, wall_ms());
+                }
+                Err(error) => tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index),
+            }
+            drop(done.send(succeeded));
+        });
+        Durable(durable)
+    }
+}
+
+fn rules(state: &State) -> Rules {
+    let config = &state.config;
+    Rules {
+        max_batch_bytes: config.max_message_bytes.max(0) as usize,
+        require_keys: config.cleanup.compact,
+        timestamp_type: match config.timestamp_type {
+            TopicTimestampType::CreateTime => TimestampType::CreateTime,
+            TopicTimestampType::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        timestamp_before_max_ms: config.timestamp_before_max_ms,
+        timestamp_after_max_ms: config.timestamp_after_max_ms,
+        inspect_compressed: !matches!(config.compression, TopicCompression::Producer),
+        max_decompressed_bytes: MAX_DECOMPRESSED_BYTES,
+    }
+}
+
+/// The codec that the topic asks for, if the producer used another.
+fn target(wanted: TopicCompression, used: Option<Compression>) -> Option<(Compression, Option<i32>)> {
+    let (codec, level) = match wanted {
+        TopicCompression::Producer => return None,
+        TopicCompression::Uncompressed => (Compression::None, None),
+        TopicCompression::Gzip(level) => (Compression::Gzip, Some(level)),
+        TopicCompression::Snappy => (Compression::Snappy, None),
+        TopicCompression::Lz4(level) => (Compression::Lz4, Some(level)),
+        TopicCompression::Zstd(level) => (Compression::Zstd, Some(level)),
+    };
+    (used != Some(codec)).then_some((codec, level))
+}
+
+fn refusal(error: AppendError) -> AppendRefusal {
+    let code = match &error {
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
+        AppendError::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        AppendError::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::Storage(error) => return AppendRefusal::Storage(error.to_string()),
+        other => return AppendRefusal::Storage(other.to_string()),
+    };
+    AppendRefusal::Sequence(code, error.to_string())
+}

@@ -1,0 +1,128 @@
+//! Offsets of moments, ends of epochs, producers: what is asked about a partition.
+
+use ottla_protocol::ErrorCode;
+use ottla_records::Decompressor;
+
+use super::Partition;
+
+/// A moment whose offset is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment {
+    Earliest,
+    HighWatermark,
+    LastStable,
+    LogEnd,
+    /// The record with the largest timestamp.
+    MaxTimestamp,
+    /// The first record of this timestamp or a later one.
+    At {
+        timestamp_ms: i64,
+        read_committed: bool,
+    },
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundOffset {
+    pub(crate) offset: i64,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) leader_epoch: i32,
+}
+
+/// An idempotent producer that the partition remembers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Producer {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) last_sequence: i32,
+    pub(crate) last_timestamp_ms: i64,
+    pub(crate) coordinator_epoch: i32,
+    pub(crate) transaction_start: Option<i64>,
+}
+
+impl Partition {
+    /// The offset of a moment; `None` when no record is that late.
+    pub(crate) fn offset_of(
+        &self,
+        moment: Moment,
+        current_leader_epoch: i32,
+    ) -> Result<Option<FoundOffset>, ErrorCode> {
+        let mut state = self.state.lock();
+        state.check_leader(current_leader_epoch)?;
+        let leader_epoch = state.leader_epoch;
+        let log = &mut state.log;
+        let mut decompressor = Decompressor::new();
+        let plain = |offset| Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
+        let (found, before) = match moment {
+            Moment::Earliest => {
+                let offset = log.log_start();
+                let leader_epoch = log.epoch_at(offset).unwrap_or(-1);
+                return Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
+            }
+            Moment::HighWatermark => return plain(log.high_watermark()),
+            Moment::LastStable => return plain(log.last_stable_offset()),
+            Moment::LogEnd => return plain(log.log_end()),
+            Moment::MaxTimestamp => (log.max_timestamp(&mut decompressor), log.high_watermark()),
+            Moment::At { timestamp_ms, read_committed } => {
+                let before = if read_committed { log.last_stable_offset() } else { log.high_watermark() };
+                (log.offset_for_timestamp(timestamp_ms, &mut decompressor), before)
+            }
+        };
+        let found = found.map_err(|error| {
+            tracing::error!("cannot search {}-{}: {error}", self.topic, self.index);
+            ErrorCode::KafkaStorageError
+        })?;
+        Ok(found.filter(|f| f.offset < before).map(|f| FoundOffset {
+            offset: f.offset,
+            timestamp_ms: f.timestamp,
+            leader_epoch: f.leader_epoch.unwrap_or(-1),
+        }))
+    }
+
+    /// The largest epoch that is not above `epoch`, and where it ended; (-1, -1) when none is known.
+    pub(crate) fn epoch_end(&self, epoch: i32, current_leader_epoch: i32) -> Result<(i32, i64), ErrorCode> {
+        let state = self.state.lock();
+        state.check_leader(current_leader_epoch)?;
+        Ok(state.log.end_of_epoch(epoch).unwrap_or((-1, -1)))
+    }
+
+    /// Raises the log start offset; -1 stands for the high watermark. Returns the new log start.
+    pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, ErrorCode> {
+        let mut state = self.state.lock();
+        state.check_leader(-1)?;
+        if !state.config.cleanup.delete {
+            // A compacted topic's records are dropped by key, not by offset.
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let high_watermark = state.log.high_watermark();
+        let offset = if offset == -1 { high_watermark } else { offset };
+        if offset < 0 || offset > high_watermark {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        state.log.delete_records_before(offset).map_err(|error| {
+            tracing::error!("cannot delete records of {}-{}: {error}", self.topic, self.index);
+            ErrorCode::KafkaStorageError
+        })?;
+        Ok(state.log.log_start())
+    }
+
+    /// The producers that the partition remembers.
+    pub(crate) fn producers(&self) -> Result<Vec<Producer>, ErrorCode> {
+        let state = self.state.lock();
+        state.check_leader(-1)?;
+        let mut producers: Vec<Producer> = state
+            .log
+            .producers()
+            .map(|(producer_id, entry)| Producer {
+                producer_id,
+                epoch: entry.epoch,
+                last_sequence: entry.last_sequence(),
+                last_timestamp_ms: entry.last_timestamp,
+                coordinator_epoch: entry.coordinator_epoch,
+                transaction_start: entry.open_transaction(),
+            })
+            .collect();
+        producers.sort_by_key(|p| p.producer_id);
+        Ok(producers)
+    }
+}

@@ -1,0 +1,151 @@
+//! One partition of this node: its log behind a lock, and what clients are told about it.
+//!
+//! With one replica the log end is the high watermark: what is appended is committed. The rules for followers come with
+//! the replication machine; the places where they enter are marked by the in-sync count.
+
+mod append;
+mod look_up;
+mod open;
+mod read;
+mod table;
+mod upkeep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ottla_config::TopicConfig;
+use ottla_log::Log;
+use ottla_protocol::ErrorCode;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+pub(crate) use append::{AppendRefusal, Appended, Durable, Tools};
+pub(crate) use look_up::{FoundOffset, Moment, Producer};
+pub(crate) use open::OpenError;
+pub(crate) use read::FetchRead;
+pub(crate) use table::PartitionTable;
+pub(crate) use upkeep::Checkpoints;
+
+use crate::dirs::Dir;
+use crate::wait::Waiters;
+
+/// A partition that this node holds.
+pub(crate) struct Partition {
+    topic: Box<str>,
+    topic_id: Uuid,
+    index: i32,
+    /// Which of the node's directories it lies in.
+    dir: usize,
+    log_dir: Arc<Dir>,
+    state: Mutex<State>,
+    waiters: Waiters,
+    /// The high watermark, to be read without the lock.
+    high_watermark: AtomicI64,
+}
+
+struct State {
+    log: Log,
+    /// The epoch in which this node leads; `None` when it does not.
+    leading: Option<i32>,
+    leader_epoch: i32,
+    in_sync: usize,
+    config: Arc<TopicConfig>,
+    /// Set when the partition is deleted: late requests find nothing.
+    gone: bool,
+}
+
+impl Partition {
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn topic_id(&self) -> Uuid {
+        self.topic_id
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.index
+    }
+
+    pub(crate) fn dir(&self) -> usize {
+        self.dir
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// The offset below which everything is committed.
+    pub(crate) fn high_watermark(&self) -> i64 {
+        self.high_watermark.load(Ordering::Acquire)
+    }
+
+    /// Leads the partition in this epoch.
+    pub(crate) fn lead(&self, leader_epoch: i32, in_sync: usize, config: Arc<TopicConfig>) {
+        let mut state = self.state.lock();
+        if state.leader_epoch < leader_epoch {
+            state.log.begin_epoch(leader_epoch);
+        }
+        state.leading = Some(leader_epoch);
+        state.leader_epoch = leader_epoch;
+        state.in_sync = in_sync;
+        self.apply_config(&mut state, config);
+        let end = state.log.log_end();
+        self.high_watermark.store(state.log.set_high_watermark(end), Ordering::Release);
+        drop(state);
+        self.waiters.wake_all();
+    }
+
+    /// Somebody else leads it, or nobody.
+    pub(crate) fn resign(&self, leader_epoch: i32) {
+        let mut state = self.state.lock();
+        state.leading = None;
+        state.leader_epoch = state.leader_epoch.max(leader_epoch);
+        drop(state);
+        self.waiters.wake_all();
+    }
+
+    /// Gives the partition another configuration.
+    pub(crate) fn configure(&self, config: Arc<TopicConfig>) {
+        self.apply_config(&mut self.state.lock(), config);
+    }
+
+    fn apply_config(&self, state: &mut State, config: Arc<TopicConfig>) {
+        if !Arc::ptr_eq(&state.config, &config) {
+            let expiry_ms = state.log.config().producer_id_expiration_ms;
+            state.log.set_config(Arc::new(open::log_config(&config, expiry_ms)));
+            state.config = config;
+        }
+    }
+
+    /// Whether this node leads, in the epoch that a client believes in (-1: any).
+    pub(crate) fn check_leader(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        self.state.lock().check_leader(current_leader_epoch)
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.state.lock().log.size()
+    }
+
+    pub(crate) fn file_delete_delay_ms(&self) -> i64 {
+        self.state.lock().config.file_delete_delay_ms
+    }
+}
+
+impl State {
+    fn check_leader(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        if self.gone {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        if current_leader_epoch >= 0 && current_leader_epoch < self.leader_epoch {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        if current_leader_epoch > self.leader_epoch {
+            return Err(ErrorCode::UnknownLeaderEpoch);
+        }
+        if self.leading.is_none() {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! Opening a partition's log, or making it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use ottla_config::TopicConfig;
+use ottla_log::{Log, LogConfig, OpenOptions, PartitionDir};
+use parking_lot::Mutex;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::{Partition, State};
+use crate::dirs::Dir;
+use crate::wait::Waiters;
+
+/// Why a partition cannot be opened.
+#[derive(Debug)]
+pub(crate) struct OpenError {
+    pub(crate) path: PathBuf,
+    pub(crate) why: String,
+}
+
+/// The storage part of a topic's configuration.
+pub(super) fn log_config(config: &TopicConfig, producer_id_expiration_ms: i64) -> LogConfig {
+    let size = |bytes: i32| u32::try_from(bytes).unwrap_or(0);
+    LogConfig {
+        segment_bytes: size(config.segment_bytes),
+        segment_ms: config.max_segment_ms(),
+        segment_jitter_ms: config.segment_jitter_ms,
+        segment_index_bytes: size(config.segment_index_bytes),
+        index_interval_bytes: size(config.index_interval_bytes),
+        retention_ms: config.retention_ms,
+        retention_bytes: config.retention_bytes,
+        delete: config.cleanup.delete,
+        compact: config.cleanup.compact,
+        file_delete_delay_ms: config.file_delete_delay_ms,
+        flush_messages: config.flush_messages,
+        flush_ms: config.flush_ms,
+        producer_id_expiration_ms,
+    }
+}
+
+impl Partition {
+    /// Opens the partition's log in `dir`, which is the node's directory number `number`; makes it when it is new.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn open(
+        dir: &Arc<Dir>,
+        number: usize,
+        topic: &str,
+        topic_id: Uuid,
+        index: i32,
+        config: Arc<TopicConfig>,
+        producer_expiry_ms: i64,
+        now_ms: i64,
+    ) -> Result<Partition, OpenError> {
+        let name = PartitionDir::current(topic, index);
+        let path = dir.log().partition_path(&name);
+        let failed = |why: String| OpenError { path: path.clone(), why };
+        let checkpointed = dir.take_checkpointed(topic, index);
+        let options = OpenOptions {
+            config: Arc::new(log_config(&config, producer_expiry_ms)),
+            topic_id: Some(topic_id),
+            clean: dir.clean,
+            recovery_point: checkpointed.recovery_point,
+            log_start: checkpointed.log_start,
+            high_watermark: checkpointed.high_watermark,
+            now_ms,
+        };
+        let (log, report) = Log::open(dir.log(), &name, options).map_err(|error| failed(error.to_string()))?;
+        if let Some(found) = log.topic_id().filter(|found| *found != topic_id) {
+            return Err(failed(format!(
+                "the directory belongs to another topic of this name: topic id {} in partition.metadata, {} in the metadata",
+                ottla_records::uuid_text::encode(&found),
+                ottla_records::uuid_text::encode(&topic_id)
+            )));
+        }
+        for repair in &report.repairs {
+            warn!("[UnifiedLog partition={topic}-{index}] repaired: {repair}");
+        }
+        if !dir.clean && report.recovered_bytes > 0 {
+            info!(
+                "[UnifiedLog partition={topic}-{index}] recovered {} bytes after an unclean stop, log end offset {}",
+                report.recovered_bytes,
+                log.log_end()
+            );
+        }
+        let high_watermark = log.high_watermark();
+        let leader_epoch = log.latest_epoch().unwrap_or(-1);
+        Ok(Partition {
+            topic: topic.into(),
+            topic_id,
+            index,
+            dir: number,
+            log_dir: dir.clone(),
+            state: Mutex::new(State { log, leading: None, leader_epoch, in_sync: 0, config, gone: false }),
+            waiters: Waiters::default(),
+            high_watermark: AtomicI64::new(high_watermark),
+        })
+    }
+}

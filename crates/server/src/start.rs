@@ -1,0 +1,144 @@
+//! `kafka-server-start [-daemon] FILE [--override property=value]*`: a node as its configuration file says.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ottla_broker::Node;
+use ottla_config::NodeConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{daemon, logging};
+
+const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
+/// Variables that only a JVM understands; scripts written for Kafka set them.
+const JVM: [&str; 6] =
+    ["KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JMX_OPTS", "JMX_PORT", "KAFKA_LOG4J_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS"];
+
+struct Arguments {
+    daemon: bool,
+    detached: bool,
+    file: PathBuf,
+    overrides: Vec<(String, String)>,
+}
+
+fn parse(args: &[OsString]) -> Result<Arguments, String> {
+    let (mut daemon, mut detached, mut file, mut overrides) = (false, false, None, Vec::new());
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let text = arg.to_string_lossy();
+        match &*text {
+            "-daemon" | "--daemon" => daemon = true,
+            daemon::DETACHED => detached = true,
+            // Names and garbage-collection logs of a JVM: accepted, without effect.
+            "-name" => drop(rest.next()),
+            "-loggc" => {}
+            "--override" => {
+                let pair = rest.next().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+                let (key, value) =
+                    pair.split_once('=').ok_or_else(|| format!("--override '{pair}': expected property=value"))?;
+                overrides.push((key.trim().to_owned(), value.trim().to_owned()));
+            }
+            flag if flag.starts_with('-') => return Err(format!("unknown option '{flag}'\n{USAGE}")),
+            _ if file.is_none() => file = Some(PathBuf::from(arg)),
+            other => return Err(format!("unexpected argument '{other}'\n{USAGE}")),
+        }
+    }
+    let file = file.ok_or_else(|| USAGE.to_owned())?;
+    Ok(Arguments { daemon, detached, file, overrides })
+}
+
+pub(crate) fn run(args: &[OsString]) -> ExitCode {
+    match args.first().and_then(|a| a.to_str()) {
+        Some("--version") => {
+            println!("ottla {} (serves Apache Kafka 4.3.1)", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Some("--help" | "-h") => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let served = parse(args).and_then(|arguments| {
+        if arguments.daemon {
+            return daemon::launch(args, &log_dirs(None));
+        }
+        serve(&arguments)
+    });
+    served.err().map_or(ExitCode::SUCCESS, |message| {
+        eprintln!("{message}");
+        ExitCode::from(1)
+    })
+}
+
+/// Where log files go: `LOG_DIR` (the scripts set it to `logs` of the installation), else beside the data.
+fn log_dirs(data: Option<&str>) -> Vec<PathBuf> {
+    let named = std::env::var_os("LOG_DIR").map(PathBuf::from);
+    named.into_iter().chain(data.map(PathBuf::from)).chain([std::env::temp_dir().join("ottla-logs")]).collect()
+}
+
+fn serve(arguments: &Arguments) -> Result<(), String> {
+    if arguments.detached {
+        daemon::detach();
+    }
+    let loaded = ottla_tools::config_file::load(&arguments.file, &arguments.overrides)?;
+    if !loaded.unserved.is_empty() {
+        let all: Vec<String> = loaded.unserved.iter().map(ToString::to_string).collect();
+        return Err(all.join("\n"));
+    }
+    let config = loaded.config;
+    let beside = config.dirs.data.first().filter(|dir| Path::new(dir).is_dir()).cloned();
+    let file = logging::file_in(&log_dirs(beside.as_deref()), config.node_id);
+    logging::start(file.as_deref(), true).map_err(|error| format!("cannot write the log file: {error}"))?;
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    let ignored: Vec<&str> = JVM.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
+    if !ignored.is_empty() {
+        info!("{} ignored: there is no JVM here", ignored.join(", "));
+    }
+    let shown = arguments.file.display().to_string();
+    let node = start(config).map_err(|message| message.replace("FILE", &shown))?;
+    daemon::tell_ready();
+    wait_and_stop(&node);
+    Ok(())
+}
+
+/// Starts a node and logs Kafka's line about it.
+pub(crate) fn start(config: NodeConfig) -> Result<Arc<Node>, String> {
+    let started = Instant::now();
+    let id = config.node_id;
+    let node = Node::start(config).map_err(|error| {
+        tracing::error!("{error}");
+        error.to_string()
+    })?;
+    info!("[KafkaRaftServer nodeId={id}] Kafka Server started ({} ms)", started.elapsed().as_millis());
+    Ok(node)
+}
+
+/// Waits for SIGTERM, SIGINT or the node's own end, then stops it: controlled shutdown, everything flushed.
+pub(crate) fn wait_and_stop(node: &Arc<Node>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            let (Ok(mut term), Ok(mut interrupt)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                warn!("cannot listen for signals");
+                return node.failed().await;
+            };
+            tokio::select! {
+                _ = term.recv() => info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => info!("SIGINT: stopping"),
+                () = node.failed() => {}
+            }
+        }),
+        Err(error) => warn!("cannot listen for signals: {error}"),
+    }
+    node.stop();
+    info!("[KafkaRaftServer] stopped");
+}

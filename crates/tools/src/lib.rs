@@ -1,0 +1,34 @@
+//! Kafka's command line tools: same flags, same output, milliseconds to start.
+//!
+//! Each tool is a function from its arguments (without its own name) to an exit code; [`find`] knows them by the names
+//! of Kafka's release, with or without `.sh`. What waits for a later issue is not in the table: the caller says so.
+
+pub mod config_file;
+pub mod server_stop;
+pub mod storage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// A tool: its arguments in, its exit code out.
+pub type Tool = fn(&[OsString]) -> ExitCode;
+
+/// The tool of this name (`kafka-storage`, `kafka-storage.sh`, `storage`), if it is served.
+pub fn find(name: &str) -> Option<Tool> {
+    let name = name.strip_suffix(".sh").unwrap_or(name);
+    Some(match name.strip_prefix("kafka-").unwrap_or(name) {
+        "storage" => storage::run,
+        "server-stop" => server_stop::run,
+        _ => return None,
+    })
+}
+
+/// Kafka's tools that a later issue brings; they answer with that.
+pub const WAITING: [&str; 34] = [
+    "acls", "broker-api-versions", "client-metrics", "cluster", "configs", "console-consumer", "console-producer",
+    "console-share-consumer", "consumer-groups", "consumer-perf-test", "delegation-tokens", "delete-records",
+    "dump-log", "e2e-latency", "features", "get-offsets", "groups", "leader-election", "log-dirs",
+    "metadata-quorum", "metadata-shell", "producer-perf-test", "reassign-partitions", "replica-verification",
+    "share-consumer-perf-test", "share-groups", "streams-application-reset", "streams-groups", "topics",
+    "transactions", "verifiable-consumer", "verifiable-producer", "verifiable-share-consumer", "jmx",
+];

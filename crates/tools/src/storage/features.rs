@@ -1,0 +1,70 @@
+//! `version-mapping` and `feature-dependencies`: what the feature table of `ottla-metadata` says.
+
+use std::process::ExitCode;
+
+use ottla_metadata::MetadataVersion;
+use ottla_metadata::features::{self, Feature, METADATA_VERSION};
+
+use super::arguments;
+
+/// The metadata version of `--release-version`, the newest without it.
+pub(super) fn release(name: Option<&str>) -> Result<MetadataVersion, String> {
+    let Some(name) = name else { return Ok(MetadataVersion::LATEST) };
+    MetadataVersion::from_release(name).ok_or_else(|| {
+        format!(
+            "Unknown metadata.version '{name}'. Supported metadata.version are: {} to {}",
+            MetadataVersion::MINIMUM.name(),
+            MetadataVersion::LATEST.name()
+        )
+    })
+}
+
+/// `name=level`.
+pub(super) fn parse_level(text: &str) -> Result<(String, i16), String> {
+    let (name, level) = text
+        .split_once('=')
+        .ok_or_else(|| format!("Can't parse feature=level string {text}: equals sign not found."))?;
+    let level = level.trim().parse().map_err(|_| {
+        format!("Can't parse feature=level string {text}: unable to parse {level} as a short.")
+    })?;
+    Ok((name.trim().to_owned(), level))
+}
+
+pub(super) fn version_mapping(wanted: &arguments::VersionMapping) -> Result<ExitCode, String> {
+    let version = release(wanted.release_version.as_deref())?;
+    println!("metadata.version={} ({})", version.level(), version.name());
+    for feature in &features::FEATURES {
+        println!("{}={}", feature.name, feature.default_level(version));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn dependencies(wanted: &arguments::FeatureDependencies) -> Result<ExitCode, String> {
+    for text in &wanted.feature {
+        let (name, level) = parse_level(text).map_err(|_| {
+            format!("Invalid feature format: {text}. Expected format: 'feature=version' (e.g. 'group.version=1')")
+        })?;
+        if name == METADATA_VERSION {
+            let version =
+                MetadataVersion::from_level(level).ok_or_else(|| format!("Unknown metadata.version {level}"))?;
+            println!("{name}={level} ({}) has no dependencies.", version.name());
+            continue;
+        }
+        let feature = Feature::named(&name).ok_or_else(|| format!("Unknown feature: {name}"))?;
+        if level < 0 || level > feature.max {
+            return Err(format!("Feature level {level} is not supported for feature {name}"));
+        }
+        // The one dependency that 4.3 has is on the metadata version: find the lowest that fulfils it.
+        let lowest = (MetadataVersion::MINIMUM.level()..=MetadataVersion::LATEST.level())
+            .filter_map(MetadataVersion::from_level)
+            .find(|&version| feature.unmet_dependency(level, Some(version)).is_none());
+        match lowest.filter(|&version| version > MetadataVersion::MINIMUM) {
+            Some(version) => {
+                println!("{name}={level} requires:");
+                println!("    {METADATA_VERSION}={} ({})", version.level(), version.name());
+            }
+            None => println!("{name}={level} has no dependencies."),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
