@@ -89,7 +89,11 @@ pub(crate) fn voters_record(voters: &VoterSet) -> ControlRecord {
         endpoints: voter
             .endpoints
             .iter()
-            .map(|(name, at)| control::Endpoint { name: name.to_owned(), host: at.host.clone(), port: at.port })
+            .map(|(name, at)| control::Endpoint {
+                name: name.to_owned(),
+                host: at.host.clone(),
+                port: at.port,
+            })
             .collect(),
         min_kraft_version: voter.kraft_versions.min,
         max_kraft_version: voter.kraft_versions.max,
@@ -228,6 +232,9 @@ mod tests {
         // A flipped bit is not taken for a cut.
         let mut bad = run.to_vec();
         *bad.last_mut().expect("not empty") ^= 1;
-        assert!(matches!(describe_run(&Bytes::from(bad)), Err(MetadataError::Batch(BatchError::BadCrc { .. }))));
+        assert!(matches!(
+            describe_run(&Bytes::from(bad)),
+            Err(MetadataError::Batch(BatchError::BadCrc { .. }))
+        ));
     }
 }

@@ -50,7 +50,7 @@ impl Driver {
     ) -> Result<(Driver, Handle), QuorumError> {
         let clock = Clock::start();
         let (commands, inbox) = unbounded();
-        let directory = config.replica.directory.join(crate::METADATA_DIRECTORY);
+        let directory = config.replica.log_dir.path().join(crate::METADATA_DIRECTORY);
         let voters = config.replica.raft.static_voters.clone();
         let status = Arc::new(RwLock::new(Status {
             role: "Unattached",
@@ -65,7 +65,7 @@ impl Driver {
             kraft_version: 0,
             is_voter: false,
         }));
-        let disk = config.replica.disk.clone();
+        let disk = config.replica.log_dir.disk().clone();
         let handle = Handle { commands, status: status.clone(), directory, disk };
         let transport = transport(handle.clone());
         let replica = Replica::open(config.replica, listener, transport, clock.now())?;
@@ -117,7 +117,7 @@ impl<L: Listener, T: Transport> Loop<L, T> {
         match self.turn() {
             Ok(()) => {
                 let graceful = self.replica.stopped().unwrap_or(false);
-                let closed = self.replica.close();
+                let closed = self.replica.close(self.clock.now());
                 for done in &self.leaving {
                     // Who asked may have stopped waiting.
                     let _ = done.send(graceful);

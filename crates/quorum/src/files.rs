@@ -30,14 +30,12 @@ pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<
     rename(disk, temporary, path)
 }
 
-/// Makes a finished snapshot durable and, as Kafka does, read-only.
-pub(crate) fn seal(file: &dyn DiskFile) -> io::Result<()> {
-    if let Some(file) = file.as_std() {
-        let mut permissions = file.metadata()?.permissions();
-        permissions.set_readonly(true);
-        file.set_permissions(permissions)?;
-    }
-    file.sync()
+/// Kafka's finished snapshots are read-only; so are ours, where there are permissions.
+pub(crate) fn make_read_only(file: &dyn DiskFile) -> io::Result<()> {
+    let Some(file) = file.as_std() else { return Ok(()) };
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_readonly(true);
+    file.set_permissions(permissions)
 }
 
 /// Renames within a directory and makes the rename durable.

@@ -71,19 +71,41 @@ pub(crate) type Done = Box<dyn FnOnce(Result<Proposed, ProposeError>) + Send>;
 
 /// What comes in to the quorum's thread.
 pub(crate) enum Command {
-    Propose { epoch: Option<LeaderEpoch>, values: Vec<Bytes>, done: Done },
-    Request { listener: String, request: Request, reply: ReplyTo },
-    Response { correlation: u64, response: Option<Response> },
-    BeginSnapshot { id: SnapshotId, answer: Sender<Result<SnapshotHeader, BeginSnapshotError>> },
-    SnapshotFinished { id: SnapshotId, size: u64 },
-    Resign { epoch: LeaderEpoch },
+    Propose {
+        epoch: Option<LeaderEpoch>,
+        values: Vec<Bytes>,
+        done: Done,
+    },
+    Request {
+        listener: String,
+        request: Request,
+        reply: ReplyTo,
+    },
+    Response {
+        correlation: u64,
+        response: Option<Response>,
+    },
+    BeginSnapshot {
+        id: SnapshotId,
+        answer: Sender<Result<SnapshotHeader, BeginSnapshotError>>,
+    },
+    SnapshotFinished {
+        id: SnapshotId,
+        size: u64,
+    },
+    Resign {
+        epoch: LeaderEpoch,
+    },
     UpgradeKraftVersion {
         epoch: LeaderEpoch,
         to: i16,
         validate_only: bool,
         answer: Sender<Result<bool, UpgradeError>>,
     },
-    Shutdown { timeout_ms: i64, done: Sender<bool> },
+    Shutdown {
+        timeout_ms: i64,
+        done: Sender<bool>,
+    },
 }
 
 /// A hold on a running quorum.
@@ -200,7 +222,8 @@ impl Handle {
 
     fn send(&self, command: Command) {
         // A stopped quorum drops the command, and with it the callback's channel.
-        if let Err(crossbeam_channel::SendError(Command::Propose { done, .. })) = self.commands.send(command) {
+        if let Err(crossbeam_channel::SendError(Command::Propose { done, .. })) = self.commands.send(command)
+        {
             done(Err(ProposeError::Stopped(Stopped)));
         }
     }

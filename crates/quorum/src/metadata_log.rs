@@ -1,17 +1,16 @@
 //! `__cluster_metadata-0` as a log of `ottla-log`: ordinary segments, appended with their offsets set.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_log::fs::Disk;
-use ottla_log::{Error, Log};
+use ottla_log::{Log, LogConfig, LogDir, OpenOptions, PartitionDir, ReadUpTo, Replicated};
 use ottla_raft::{Control, Election, History, LogView, Restored, SnapshotId};
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::batches;
 use crate::replica::QuorumError;
 use crate::snapshots::SnapshotStore;
+use crate::{METADATA_DIRECTORY, METADATA_TOPIC_ID};
 
 /// How much of the log is scanned at a time at start.
 const SCAN_BYTES: usize = 4 * 1024 * 1024;
@@ -31,27 +30,39 @@ impl Default for LogLimits {
     }
 }
 
+/// The partition's log. Everything it is given has its offsets and epochs already.
 #[derive(Debug)]
 pub(crate) struct MetadataLog {
     log: Log,
 }
 
 impl MetadataLog {
-    pub(crate) fn open(
-        disk: &Arc<dyn Disk>,
-        directory: &Path,
-        _limits: LogLimits,
-        _now: TimestampMs,
-    ) -> Result<Self, QuorumError> {
-        Ok(Self { log: Log::open(disk, directory)? })
+    /// Opens the log, or makes it. As in Kafka it is always gone through from its first batch, however it was
+    /// closed: what is read later may be the cluster's only copy of a decision.
+    pub(crate) fn open(dir: &LogDir, limits: LogLimits, now: TimestampMs) -> Result<Self, QuorumError> {
+        let config = LogConfig {
+            segment_bytes: limits.segment_bytes,
+            segment_ms: limits.segment_ms,
+            retention_ms: -1,
+            retention_bytes: -1,
+            ..LogConfig::default()
+        };
+        let partition = PartitionDir::parse(METADATA_DIRECTORY).expect("the metadata directory's name");
+        let mut log = Log::open(dir, &partition, Arc::new(config), OpenOptions::default(), now)?;
+        match log.topic_id() {
+            None => log.set_topic_id(METADATA_TOPIC_ID)?,
+            Some(METADATA_TOPIC_ID) => {}
+            Some(found) => return Err(QuorumError::WrongTopic { found }),
+        }
+        Ok(Self { log })
     }
 
     pub(crate) fn start(&self) -> Offset {
-        self.log.start()
+        self.log.log_start()
     }
 
     pub(crate) fn end(&self) -> Offset {
-        self.log.end()
+        self.log.log_end()
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -59,50 +70,93 @@ impl MetadataLog {
     }
 
     pub(crate) fn epochs(&self) -> Vec<(LeaderEpoch, Offset)> {
-        self.log.epochs()
+        self.log.epochs().iter().map(|entry| (entry.epoch, entry.start_offset)).collect()
     }
 
     /// Epoch of the last record; 0 for an empty log.
     pub(crate) fn last_epoch(&self) -> LeaderEpoch {
-        self.epochs().last().map_or(0, |(epoch, _)| *epoch)
+        self.log.latest_epoch().unwrap_or(0)
     }
 
-    pub(crate) fn append(&mut self, batches: &[u8], base_offset: Offset) -> Result<(), Error> {
-        debug_assert_eq!(base_offset, self.end());
-        self.log.append(batches)
+    /// Appends a batch that this node wrote as leader of `epoch`.
+    pub(crate) fn append(
+        &mut self,
+        now: TimestampMs,
+        epoch: LeaderEpoch,
+        batch: &[u8],
+    ) -> Result<(), QuorumError> {
+        let appended = self.log.append_as_raft_leader(now, epoch, batch)?;
+        self.check_whole(appended, batch.len())
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        self.log.flush()
+    /// Appends batches that were fetched. They were looked through already: the log must take all of them.
+    pub(crate) fn append_fetched(
+        &mut self,
+        now: TimestampMs,
+        epoch: LeaderEpoch,
+        run: &[u8],
+    ) -> Result<(), QuorumError> {
+        let appended = self.log.append_as_follower(now, epoch, run)?;
+        self.check_whole(appended, run.len())
     }
 
-    pub(crate) fn truncate(&mut self, to: Offset) -> Result<(), Error> {
-        self.log.truncate(to);
+    /// A log that took less than it was given, and a machine that believes otherwise, must not go on.
+    fn check_whole(&self, appended: Replicated, given: usize) -> Result<(), QuorumError> {
+        match appended.bytes == given {
+            true => Ok(()),
+            false => Err(QuorumError::ShortAppend { end: self.end(), taken: appended.bytes, given }),
+        }
+    }
+
+    pub(crate) fn flush(&mut self, now: TimestampMs) -> Result<(), QuorumError> {
+        self.log.flush(now)?;
         Ok(())
     }
 
-    pub(crate) fn restart_at(&mut self, offset: Offset) -> Result<(), Error> {
-        self.log.restart(offset);
+    pub(crate) fn truncate(&mut self, to: Offset, now: TimestampMs) -> Result<(), QuorumError> {
+        self.log.truncate_to(to, now)?;
         Ok(())
     }
 
-    pub(crate) fn raise_start(&mut self, offset: Offset, _now: TimestampMs) -> Result<(), Error> {
-        self.log.raise(offset);
+    /// Throws everything away; the log goes on, empty, at `offset`.
+    pub(crate) fn restart_at(&mut self, offset: Offset, now: TimestampMs) -> Result<(), QuorumError> {
+        self.log.truncate_fully(offset, now)?;
+        self.log.set_high_watermark(offset);
         Ok(())
     }
 
-    pub(crate) fn maintain(&mut self, _now: TimestampMs) -> Result<(), Error> {
+    /// What lies before `offset` is in a snapshot and may go.
+    pub(crate) fn raise_start(&mut self, offset: Offset) -> Result<(), QuorumError> {
+        self.log.delete_records_before(offset)?;
         Ok(())
     }
 
-    pub(crate) fn set_high_watermark(&mut self, _to: Offset) {}
-
-    pub(crate) fn read(&self, from: Offset, max_bytes: usize) -> Result<Bytes, Error> {
-        Ok(self.log.read(from, max_bytes).into())
+    /// Deletes segments below the log start, and the files whose time has come.
+    pub(crate) fn sweep(&mut self, now: TimestampMs) -> Result<(), QuorumError> {
+        self.log.apply_retention(now)?;
+        self.log.dir().remove_doomed(now)?;
+        Ok(())
     }
 
-    pub(crate) fn close(mut self) -> Result<(), QuorumError> {
-        self.flush()?;
+    pub(crate) fn set_high_watermark(&mut self, to: Offset) {
+        self.log.set_high_watermark(to);
+    }
+
+    /// Batches from the one on that holds `from`: at least one whole batch, then as many bytes as asked for.
+    pub(crate) fn read(&self, from: Offset, max_bytes: usize) -> Result<Bytes, QuorumError> {
+        let fetched = self.log.read(from, max_bytes, true, ReadUpTo::LogEnd)?;
+        let bytes = fetched.slice.to_vec().map_err(|source| ottla_log::Error::Io {
+            action: "read",
+            path: self.log.path().to_owned(),
+            source,
+        })?;
+        Ok(bytes.into())
+    }
+
+    /// Makes everything durable and closes the files.
+    pub(crate) fn close(mut self, now: TimestampMs) -> Result<(), QuorumError> {
+        self.flush(now)?;
+        self.log.close()?;
         Ok(())
     }
 }
@@ -130,7 +184,8 @@ pub(crate) fn restore(
     }
     while next < log.end() {
         let run = log.read(next, SCAN_BYTES)?;
-        let found = batches::decode_run(run).map_err(|source| QuorumError::Corrupt { offset: next, source })?;
+        let found =
+            batches::decode_run(run).map_err(|source| QuorumError::Corrupt { offset: next, source })?;
         let Some(last) = found.last().map(|batch| batch.last_offset) else {
             return Err(QuorumError::Gap { from: next, start: log.start() });
         };

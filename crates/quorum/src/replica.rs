@@ -5,14 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_log::fs::Disk;
+use ottla_log::LogDir;
 use ottla_raft::message::{DescribeResponse, ReplicaInfo};
 use ottla_raft::{
-    Append, Body, Config, Effect, LeaderAndEpoch, Node, NotLeader, Proposed, Read, Request, RequestId,
-    Response, RestoreError, SnapshotId,
+    Append, Body, Config, Effect, Election, LeaderAndEpoch, Node, NotLeader, Proposed, Read, Request,
+    RequestId, Response, RestoreError, SnapshotId,
 };
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
 
@@ -44,6 +43,25 @@ pub enum QuorumError {
     /// The log said no. After a failed write or fsync its content on disk is not known.
     #[error("metadata log: {0}")]
     Log(#[from] ottla_log::Error),
+    /// The log refused an append.
+    #[error("metadata log: {0}")]
+    Append(#[from] ottla_log::AppendError),
+    /// The log took less than it was given.
+    #[error("metadata log: {taken} of {given} bytes were appended; the log ends at {end}")]
+    ShortAppend {
+        /// Log end.
+        end: Offset,
+        /// Bytes appended.
+        taken: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// `partition.metadata` names another topic.
+    #[error("the metadata directory belongs to topic {found}, not to the cluster's metadata")]
+    WrongTopic {
+        /// Its topic id.
+        found: uuid::Uuid,
+    },
     /// `quorum-state` cannot be read or written.
     #[error(transparent)]
     State(#[from] StateFileError),
@@ -77,12 +95,10 @@ pub enum QuorumError {
 /// What a replica is opened with.
 #[derive(Clone, Debug)]
 pub struct ReplicaConfig {
-    /// The file system; [`ottla_log::fs::RealDisk`] outside of simulations.
-    pub disk: Arc<dyn Disk>,
+    /// `metadata.log.dir`, in use already; the partition's directory is made inside.
+    pub log_dir: LogDir,
     /// Raft's part.
     pub raft: Config,
-    /// `metadata.log.dir`; the partition's directory is created inside.
-    pub directory: PathBuf,
     /// Segment size and age.
     pub limits: LogLimits,
     /// How much history to keep.
@@ -103,7 +119,7 @@ pub struct Replica<L, T> {
     log: MetadataLog,
     snapshots: SnapshotStore,
     download: Option<Download>,
-    disk: Arc<dyn Disk>,
+    log_dir: LogDir,
     directory: PathBuf,
     retention: Retention,
     listener: L,
@@ -123,16 +139,17 @@ pub struct Replica<L, T> {
 impl<L: Listener, T: Transport> Replica<L, T> {
     /// Opens the directory, recovers the log, and starts the machine. Runs its first effects.
     pub fn open(config: ReplicaConfig, listener: L, transport: T, now: Time) -> Result<Self, QuorumError> {
-        let ReplicaConfig { disk, raft, directory, limits, retention, seed } = config;
-        let directory = directory.join(METADATA_DIRECTORY);
-        let mut log = MetadataLog::open(&disk, &directory, limits, now.wall)?;
+        let ReplicaConfig { log_dir, raft, limits, retention, seed } = config;
+        let directory = log_dir.path().join(METADATA_DIRECTORY);
+        let disk = log_dir.disk().clone();
+        let mut log = MetadataLog::open(&log_dir, limits, now.wall)?;
         let mut snapshots = SnapshotStore::recover(disk.clone(), &directory, log.start())?;
         // A snapshot that goes beyond the log replaces it: the node stopped between the two.
         if let Some(latest) = snapshots.latest()
             && (latest.epoch, latest.end_offset) > (log.last_epoch(), log.end())
             && latest != SnapshotId::BOOTSTRAP
         {
-            log.restart_at(latest.end_offset)?;
+            log.restart_at(latest.end_offset, now.wall)?;
             snapshots.retire_before(latest, now.wall)?;
         }
         let restored = crate::metadata_log::restore(&log, &snapshots, state_file::read(&*disk, &directory)?)?;
@@ -142,7 +159,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             log,
             snapshots,
             download: None,
-            disk,
+            log_dir,
             directory,
             retention,
             listener,
@@ -277,11 +294,11 @@ impl<L: Listener, T: Transport> Replica<L, T> {
     /// Drops history that the retention does not want. Kafka looks once a minute.
     pub fn clean(&mut self, now: Time) -> Result<(), QuorumError> {
         if let Some(keep) = self.snapshots.surplus(self.retention, self.log.size(), now.wall)? {
-            self.log.raise_start(keep.end_offset, now.wall)?;
+            self.log.raise_start(keep.end_offset)?;
             self.snapshots.retire_before(keep, now.wall)?;
             self.node.log_start_raised(keep.end_offset);
         }
-        self.log.maintain(now.wall)?;
+        self.log.sweep(now.wall)?;
         self.snapshots.sweep(DELETE_DELAY_MS, now.wall);
         Ok(())
     }
@@ -308,8 +325,8 @@ impl<L: Listener, T: Transport> Replica<L, T> {
     }
 
     /// Flushes and closes the log.
-    pub fn close(self) -> Result<(), QuorumError> {
-        self.fail_waiting(|_| ProposeError::Stopped(Stopped)).log.close()
+    pub fn close(self, now: Time) -> Result<(), QuorumError> {
+        self.fail_waiting(|_| ProposeError::Stopped(Stopped)).log.close(now.wall)
     }
 
     /// Tells everybody that it is over.
@@ -334,22 +351,22 @@ impl<L: Listener, T: Transport> Replica<L, T> {
 
     fn carry_out(&mut self, now: Time, effect: Effect) -> Result<(), QuorumError> {
         match effect {
-            Effect::PersistElection(election) => state_file::write(&*self.disk, &self.directory, &election)?,
+            Effect::PersistElection(election) => self.persist(&election)?,
             Effect::Append(append) => self.append(now, append)?,
-            Effect::AppendFetched { records, base_offset, .. } => {
-                self.log.append(&records, base_offset)?;
+            Effect::AppendFetched { records, .. } => {
+                self.log.append_fetched(now.wall, self.node.epoch(), &records)?;
             }
             Effect::Flush { token, .. } => {
-                self.log.flush()?;
+                self.log.flush(now.wall)?;
                 self.node.handle_flushed(now.monotonic, token);
             }
             Effect::Truncate { to } => {
-                self.log.truncate(to)?;
+                self.log.truncate(to, now.wall)?;
                 self.tail.retain(|batch| batch.last_offset < to);
             }
             Effect::BeginSnapshot { id } => {
                 self.abandon_download();
-                self.download = Some(Download::create(self.disk.clone(), &self.directory, id)?);
+                self.download = Some(Download::create(self.log_dir.disk().clone(), &self.directory, id)?);
             }
             Effect::WriteSnapshot { id, bytes, .. } => {
                 if let Some(download) = self.download.as_mut().filter(|download| download.id == id) {
@@ -371,10 +388,21 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         Ok(())
     }
 
+    /// A vote that may or may not be on disk is as bad as a record that may or may not be: what this
+    /// directory holds is not known any more.
+    fn persist(&mut self, election: &Election) -> Result<(), QuorumError> {
+        self.log_dir.check()?;
+        let written = state_file::write(&**self.log_dir.disk(), &self.directory, election);
+        if let Err(error) = &written {
+            self.log_dir.poison(|| error.to_string());
+        }
+        Ok(written?)
+    }
+
     fn append(&mut self, now: Time, append: Append) -> Result<(), QuorumError> {
         let Append { base_offset, epoch, body } = append;
         let bytes = batches::build(base_offset, epoch, &body, now.wall);
-        self.log.append(&bytes, base_offset)?;
+        self.log.append(now.wall, epoch, &bytes)?;
         let last_offset = base_offset + body.len() as Offset - 1;
         let values = match body {
             Body::Data(values) => values,
@@ -397,7 +425,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             self.node.handle_snapshot_rejected(now.monotonic);
             return Ok(());
         };
-        let checked = crate::snapshots::SnapshotReader::open(&*self.disk, download.temporary());
+        let checked = crate::snapshots::SnapshotReader::open(&**self.log_dir.disk(), download.temporary());
         let content = match checked.and_then(crate::snapshots::SnapshotReader::verify) {
             Ok(content) => content,
             Err(error) => {
@@ -408,7 +436,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             }
         };
         download.finish(&self.directory)?;
-        self.log.restart_at(id.end_offset)?;
+        self.log.restart_at(id.end_offset, now.wall)?;
         self.snapshots.add(id, size);
         self.snapshots.retire_before(id, now.wall)?;
         self.tail.clear();

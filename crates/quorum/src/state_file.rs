@@ -150,7 +150,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_a_reason() {
-        for line in ["", "{}", "[1]", r#"{"data_version":7}"#, r#"{"data_version":1,"leaderEpoch":-3,"leaderId":1}"#] {
+        for line in
+            ["", "{}", "[1]", r#"{"data_version":7}"#, r#"{"data_version":1,"leaderEpoch":-3,"leaderId":1}"#]
+        {
             assert!(parse(line).is_err(), "{line}");
         }
     }

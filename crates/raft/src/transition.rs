@@ -163,7 +163,9 @@ impl Node {
 
     /// Starts a pre-election in the current epoch.
     pub(crate) fn become_prospective(&mut self, now: Millis) {
-        let (leader, voted) = (self.leader(), self.role.voted(self.key()));
+        // A leader it might return to, if it cannot win; never itself, out of a former life.
+        let leader = self.leader().filter(|leader| *leader != self.config.node_id);
+        let voted = self.role.voted(self.key());
         let role = Prospective {
             leader,
             leader_endpoints: self.role.leader_endpoints(&self.config.endpoints),

@@ -84,7 +84,8 @@ impl SnapshotReader {
                 let (timestamp, size) = (decoded.timestamp, decoded.size);
                 return Ok(Some(SnapshotBatch { values: decoded.values, timestamp, size }));
             }
-            let footer = |(_, record): &(i64, ControlRecord)| matches!(record, ControlRecord::SnapshotFooter(_));
+            let footer =
+                |(_, record): &(i64, ControlRecord)| matches!(record, ControlRecord::SnapshotFooter(_));
             self.finished = decoded.control.iter().any(footer);
             self.take_content(decoded.control.into_iter().map(|(_, record)| record));
         }
@@ -159,7 +160,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let id = SnapshotId { epoch: 3, end_offset: 50 };
         let header = SnapshotHeader { last_contained_timestamp: 77, ..Default::default() };
-        let mut writer = SnapshotWriter::create(Arc::new(RealDisk), directory.path(), id, &header, 99).expect("created");
+        let mut writer =
+            SnapshotWriter::create(Arc::new(RealDisk), directory.path(), id, &header, 99).expect("created");
         let values: Vec<Bytes> = (0..3000).map(|i| Bytes::from(format!("record {i}"))).collect();
         values.iter().for_each(|value| writer.append(value.clone()).expect("appended"));
         let size = writer.finish().expect("finished");
@@ -180,7 +182,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let id = SnapshotId { epoch: 1, end_offset: 9 };
         let mut writer =
-            SnapshotWriter::create(Arc::new(RealDisk), directory.path(), id, &SnapshotHeader::default(), 1).expect("created");
+            SnapshotWriter::create(Arc::new(RealDisk), directory.path(), id, &SnapshotHeader::default(), 1)
+                .expect("created");
         writer.append(Bytes::from_static(b"a record")).expect("appended");
         writer.finish().expect("finished");
         let path = crate::snapshots::path(directory.path(), id);
@@ -188,7 +191,10 @@ mod tests {
         let path = directory.path().join("changed");
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).expect("writable");
-            assert!(SnapshotReader::open(&RealDisk, &path).and_then(SnapshotReader::verify).is_err(), "cut at {cut}");
+            assert!(
+                SnapshotReader::open(&RealDisk, &path).and_then(SnapshotReader::verify).is_err(),
+                "cut at {cut}"
+            );
         }
         for at in 12..whole.len() {
             let mut bad = whole.clone();

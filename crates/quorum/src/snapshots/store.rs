@@ -42,7 +42,8 @@ impl SnapshotStore {
     pub fn recover(disk: Arc<dyn Disk>, directory: &Path, log_start: Offset) -> Result<Self, SnapshotError> {
         let io = |source| SnapshotError::Io { path: directory.to_owned(), source };
         let names = disk.list(directory).map_err(io)?;
-        let mut store = Self { disk, directory: directory.to_owned(), known: BTreeMap::new(), doomed: Vec::new() };
+        let mut store =
+            Self { disk, directory: directory.to_owned(), known: BTreeMap::new(), doomed: Vec::new() };
         for entry in names {
             let Some((id, stage)) = entry.name.to_str().and_then(parse_file_name) else { continue };
             let path = directory.join(&entry.name);
@@ -152,7 +153,9 @@ mod tests {
     fn write(directory: &Path, end_offset: i64, timestamp: i64) -> SnapshotId {
         let id = SnapshotId { epoch: 1, end_offset };
         let header = SnapshotHeader { last_contained_timestamp: timestamp, ..Default::default() };
-        SnapshotWriter::create(Arc::new(RealDisk), directory, id, &header, 0).and_then(SnapshotWriter::finish).expect("written");
+        SnapshotWriter::create(Arc::new(RealDisk), directory, id, &header, 0)
+            .and_then(SnapshotWriter::finish)
+            .expect("written");
         id
     }
 

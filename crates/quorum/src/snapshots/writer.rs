@@ -39,6 +39,8 @@ pub struct SnapshotWriter {
     timestamp: TimestampMs,
     pending: Vec<Bytes>,
     pending_bytes: usize,
+    /// Snapshots are; the file that formatting leaves beside the log is not.
+    read_only: bool,
 }
 
 impl SnapshotWriter {
@@ -76,6 +78,7 @@ impl SnapshotWriter {
             timestamp: now,
             pending: Vec::new(),
             pending_bytes: 0,
+            read_only: true,
         };
         let mut first = vec![ControlRecord::SnapshotHeader(control::SnapshotHeader {
             version: 0,
@@ -115,7 +118,10 @@ impl SnapshotWriter {
         self.put_control(&[ControlRecord::SnapshotFooter(control::SnapshotFooter { version: 0 })])?;
         let temporary = self.temporary;
         let failed = |source| SnapshotError::Io { path: temporary.clone(), source };
-        files::seal(&*self.file).map_err(failed)?;
+        if self.read_only {
+            files::make_read_only(&*self.file).map_err(failed)?;
+        }
+        self.file.sync().map_err(failed)?;
         files::rename(&*self.disk, &temporary, &self.target)
             .map_err(|source| SnapshotError::Io { path: self.target.clone(), source })?;
         Ok(self.size)
@@ -191,9 +197,12 @@ impl Download {
 
     pub(crate) fn finish(self, directory: &Path) -> Result<(), SnapshotError> {
         let Self { id, disk, temporary, file, .. } = self;
-        files::seal(&*file).map_err(|source| SnapshotError::Io { path: temporary.clone(), source })?;
+        files::make_read_only(&*file)
+            .and_then(|()| file.sync())
+            .map_err(|source| SnapshotError::Io { path: temporary.clone(), source })?;
         let target = path(directory, id);
-        files::rename(&*disk, &temporary, &target).map_err(|source| SnapshotError::Io { path: target, source })
+        files::rename(&*disk, &temporary, &target)
+            .map_err(|source| SnapshotError::Io { path: target, source })
     }
 
     pub(crate) fn abandon(self) {
@@ -213,8 +222,8 @@ pub(crate) fn write_bootstrap(
     let target = directory.join("bootstrap.checkpoint");
     let temporary = directory.join("bootstrap.checkpoint.tmp");
     let header = SnapshotHeader::default();
-    let mut writer =
-        SnapshotWriter::create_at(disk, target, temporary, SnapshotId::BOOTSTRAP, &header, now)?;
+    let mut writer = SnapshotWriter::create_at(disk, target, temporary, SnapshotId::BOOTSTRAP, &header, now)?;
+    writer.read_only = false;
     values.iter().try_for_each(|value| writer.append(value.clone()))?;
     writer.finish().map(drop)
 }
@@ -227,8 +236,7 @@ pub(crate) fn write_dynamic_bootstrap(
     voters: VoterSet,
     now: TimestampMs,
 ) -> Result<(), SnapshotError> {
-    let content =
-        ottla_raft::SnapshotContent { kraft_version: Some(kraft_version), voters: Some(voters) };
+    let content = ottla_raft::SnapshotContent { kraft_version: Some(kraft_version), voters: Some(voters) };
     let header = SnapshotHeader { last_contained_timestamp: now, content };
     SnapshotWriter::create(disk, directory, SnapshotId::BOOTSTRAP, &header, now)?.finish().map(drop)
 }

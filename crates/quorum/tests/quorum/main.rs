@@ -4,6 +4,7 @@
 
 mod bench;
 mod durability;
+mod formatting;
 mod node;
 mod single;
 mod three;

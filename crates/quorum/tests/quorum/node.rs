@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla_log::fs::{Disk, RealDisk};
+use ottla_log::{DirOptions, LogDir};
 use ottla_quorum::{
     Committed, Driver, DriverConfig, Handle, Leadership, Listener, LogLimits, QuorumError, ReplicaConfig,
     Retention, SnapshotReader, Transport,
@@ -119,11 +120,14 @@ pub fn fixed(id: i32, voters: &[i32]) -> Config {
     config
 }
 
+fn log_dir(directory: &Path, disk: Arc<dyn Disk>) -> LogDir {
+    LogDir::open(directory, DirOptions { disk, ..DirOptions::default() }).expect("a log directory")
+}
+
 pub fn replica_config(directory: &Path, raft: Config) -> ReplicaConfig {
     ReplicaConfig {
-        disk: Arc::new(RealDisk),
+        log_dir: log_dir(directory, Arc::new(RealDisk)),
         raft,
-        directory: directory.to_owned(),
         limits: LogLimits::default(),
         retention: Retention::default(),
         seed: 7,
@@ -155,7 +159,14 @@ impl Node {
     }
 
     pub fn on_disk(disk: Arc<dyn Disk>, directory: &Path, raft: Config) -> Result<Node, QuorumError> {
-        let config = ReplicaConfig { disk, ..replica_config(directory, raft) };
+        let log_dir = log_dir(directory, disk);
+        let config = ReplicaConfig {
+            log_dir,
+            raft,
+            limits: LogLimits::default(),
+            retention: Retention::default(),
+            seed: 7,
+        };
         Node::try_start(config, &Network::default())
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ottla_log::fs::{Disk, RealDisk};
-use ottla_quorum::{BeginSnapshotError, ProposeError, Retention, format, state_file};
+use ottla_quorum::{BeginSnapshotError, ProposeError, ReplicaConfig, Retention, format, state_file};
 use ottla_raft::{Request, Response, SnapshotId, VoterSet};
 use std::sync::Arc;
 
@@ -19,7 +19,10 @@ fn a_lone_voter_leads_at_once_and_commits_what_it_is_given() {
     assert_eq!((second.base_offset, second.last_offset), (3, 3));
     assert_eq!(node.texts(), ["a", "b", "c"]);
     let status = node.handle.status();
-    assert_eq!((status.role, status.leader, status.high_watermark, status.log_end), ("Leader", Some(1), 4, 4));
+    assert_eq!(
+        (status.role, status.leader, status.high_watermark, status.log_end),
+        ("Leader", Some(1), 4, 4)
+    );
     let sizes: Vec<usize> = node.seen.lock().batches.iter().map(|batch| batch.values.len()).collect();
     assert_eq!(sizes, [0, 2, 1], "one batch per decision, control batches empty");
     assert!(node.stop());
@@ -138,10 +141,12 @@ fn a_snapshot_replaces_history() {
 fn surplus_history_goes_and_what_is_left_is_enough() {
     let directory = tempfile::tempdir().expect("a directory");
     let metadata = directory.path().join(ottla_quorum::METADATA_DIRECTORY);
-    let mut config = replica_config(directory.path(), fixed(1, &[1]));
-    config.retention = Retention { bytes: 0, ms: -1 };
+    let config = || {
+        let retention = Retention { bytes: 0, ms: -1 };
+        ReplicaConfig { retention, ..replica_config(directory.path(), fixed(1, &[1])) }
+    };
     let wall = |wall| ottla_quorum::Time { monotonic: 0, wall };
-    let node = Node::start_with(config.clone(), &Network::default());
+    let node = Node::start_with(config(), &Network::default());
     let mut ends = Vec::new();
     for text in ["a", "b", "c"] {
         let proposed = node.propose(&[text]);
@@ -161,10 +166,10 @@ fn surplus_history_goes_and_what_is_left_is_enough() {
 
     // The cleaning pass of the driver comes once a minute; here it is asked for directly.
     let recorder = crate::node::Recorder::default();
-    let mut replica = ottla_quorum::Replica::open(config, recorder, Nowhere, wall(10)).expect("opens");
+    let mut replica = ottla_quorum::Replica::open(config(), recorder, Nowhere, wall(10)).expect("opens");
     replica.clean(wall(20)).expect("cleaned");
     assert_eq!((checkpoints(), replica.status().log_start), (1, ends[2]));
-    replica.close().expect("closed");
+    replica.close(wall(30)).expect("closed");
 
     let node = Node::start(directory.path(), fixed(1, &[1]));
     assert_eq!(node.texts(), ["a", "b", "c", "d"]);

@@ -56,7 +56,11 @@ impl Trio {
         let mut leader = 0;
         eventually("an active leader", || {
             let up = self.nodes.iter().flatten();
-            leader = up.filter(|node| node.is_active()).map(|node| node.handle.status().leader.unwrap_or(0)).max().unwrap_or(0);
+            leader = up
+                .filter(|node| node.is_active())
+                .map(|node| node.handle.status().leader.unwrap_or(0))
+                .max()
+                .unwrap_or(0);
             leader > 0 && self.nodes[leader as usize - 1].as_ref().is_some_and(Node::is_active)
         });
         leader

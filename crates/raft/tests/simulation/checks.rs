@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ottla_raft::message::VoteResponse;
-use ottla_raft::{Election, LeaderAndEpoch, Node, Notice};
+use ottla_raft::{Election, LeaderAndEpoch, Node, Notice, ReplicaKey};
 
 use crate::cluster::{Peer, voter};
 use crate::disk::Arena;
@@ -19,7 +18,8 @@ pub struct Checks {
     committed: BTreeMap<i64, (u64, i64)>,
     /// Everything before this is committed somewhere.
     pub committed_end: i64,
-    hasher: DefaultHasher,
+    /// Of every event, when the run is to be compared with another.
+    trace: Option<DefaultHasher>,
 }
 
 impl Checks {
@@ -31,17 +31,24 @@ impl Checks {
             watermarks: HashMap::new(),
             committed: BTreeMap::new(),
             committed_end: 0,
-            hasher: DefaultHasher::new(),
+            trace: None,
         }
     }
 
+    /// From here on every event goes into [`Self::digest`].
+    pub fn start_trace(&mut self) {
+        self.trace = Some(DefaultHasher::new());
+    }
+
     pub fn trace(&mut self, now: i64, event: &impl Debug) {
-        now.hash(&mut self.hasher);
-        format!("{event:?}").hash(&mut self.hasher);
+        if let Some(hasher) = &mut self.trace {
+            now.hash(hasher);
+            format!("{event:?}").hash(hasher);
+        }
     }
 
     pub fn digest(&self) -> u64 {
-        self.hasher.finish()
+        self.trace.as_ref().map_or(0, Hasher::finish)
     }
 
     /// 2: epochs grow, across restarts too.
@@ -65,13 +72,11 @@ impl Checks {
         }
     }
 
-    /// 2: a vote is on disk before its answer leaves. (Pre-votes are not: they are granted by nodes that
-    /// stored no vote or another's, which cannot be told apart here, so only the epoch is looked at.)
-    pub fn vote_answered(&self, index: usize, vote: &VoteResponse, disk: Option<&Election>) {
-        if vote.granted {
-            let stored = disk.map_or(-1, |election| election.epoch);
-            assert!(stored >= vote.leader.epoch, "seed {}: node {index} answered first", self.seed);
-        }
+    /// 2: a vote is on disk before its answer leaves.
+    pub fn vote_granted(&self, index: usize, candidate: ReplicaKey, epoch: i32, disk: Option<&Election>) {
+        let stored = disk.map(|election| (election.epoch, election.voted));
+        let expected = Some((epoch, Some(candidate)));
+        assert_eq!(stored, expected, "seed {}: node {index} answered before it wrote", self.seed);
     }
 
     /// 1, and 6: a new leader holds all that is committed.

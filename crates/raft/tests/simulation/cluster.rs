@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use bytes::Bytes;
 use ottla_raft::message::ApiVersionsResponse;
 use ottla_raft::{
-    Config, Effect, Endpoints, Fault, HostPort, Node, Read, Request, RequestId, Response, SnapshotContent,
-    SnapshotId, VersionRange, Voter, VoterSet,
+    Config, Effect, Endpoints, Fault, HostPort, Node, Read, ReplicaKey, Request, RequestId, Response,
+    SnapshotContent, SnapshotId, VersionRange, Voter, VoterSet,
 };
 use uuid::Uuid;
 
@@ -63,6 +63,8 @@ pub struct Cluster {
     payloads: HashMap<u64, Event>,
     sequence: u64,
     requests: HashMap<u64, (usize, u64, u64)>,
+    /// Standard votes that were asked for: by request, the candidate and its epoch.
+    votes: HashMap<u64, (ReplicaKey, i32)>,
     seed: u64,
 }
 
@@ -89,6 +91,7 @@ impl Cluster {
             payloads: HashMap::new(),
             sequence: 0,
             requests: HashMap::new(),
+            votes: HashMap::new(),
             seed,
         };
         (0..cluster.peers.len()).for_each(|node| cluster.start(node));
@@ -301,8 +304,12 @@ impl Cluster {
                 }
             }
             Effect::Reply { request, mut response, read } => {
-                if let Response::Vote(vote) = &response {
-                    self.checks.vote_answered(index, vote, self.peers[index].disk.election.as_ref());
+                if let (Some((candidate, epoch)), Response::Vote(vote)) =
+                    (self.votes.remove(&request.0), &response)
+                    && vote.granted
+                {
+                    let stored = self.peers[index].disk.election.as_ref();
+                    self.checks.vote_granted(index, candidate, epoch, stored);
                 }
                 self.fill(index, &mut response, read);
                 let Some((to, incarnation, correlation)) = self.requests.remove(&request.0) else { return };
@@ -397,6 +404,11 @@ impl Cluster {
                     self.post(1, Event::Response { to: from, incarnation, correlation, response });
                 } else if self.is_up(to) {
                     self.requests.insert(id, (from, incarnation, correlation));
+                    if let Request::Vote(vote) = &request
+                        && !vote.pre_vote
+                    {
+                        self.votes.insert(id, (vote.candidate, vote.epoch));
+                    }
                     self.with(to, |node, now| node.handle_request(now, RequestId(id), "CONTROLLER", request));
                 } else {
                     // A refused connection is noticed at once.

@@ -12,11 +12,25 @@ use cluster::{Cluster, Setup};
 use workload::Faults;
 
 /// Faults on for a while, then a quiet network: safe all the time, alive at the end.
-fn survive(seed: u64, setup: Setup, faults: Faults) -> u64 {
+fn survive(seed: u64, setup: Setup, faults: Faults) {
     let mut cluster = Cluster::new(seed, setup);
     workload::torment(&mut cluster, faults, 20_000);
     workload::heal_and_expect_progress(&mut cluster);
+}
+
+/// A hash of everything that happened.
+fn digest(seed: u64) -> u64 {
+    let mut cluster = Cluster::new(seed, Setup::dynamic(3, 2));
+    cluster.checks.start_trace();
+    workload::torment(&mut cluster, Faults::all().with_voter_changes().with_snapshots(), 20_000);
+    workload::heal_and_expect_progress(&mut cluster);
     cluster.checks.digest()
+}
+
+/// `count` seeds, or as many times that as `OTTLA_SIM_FACTOR` says: for a night on a spare machine.
+fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
+    let factor = std::env::var("OTTLA_SIM_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    first..first + count * factor
 }
 
 fn nodes(seed: u64) -> usize {
@@ -25,45 +39,42 @@ fn nodes(seed: u64) -> usize {
 
 #[test]
 fn static_voters_survive_drops_partitions_and_crashes() {
-    for seed in 0..150 {
+    for seed in seeds(0, 80) {
         survive(seed, Setup::fixed(nodes(seed)), Faults::all());
     }
 }
 
 #[test]
 fn dynamic_voters_survive_changes_of_the_set_as_well() {
-    for seed in 1000..1150 {
+    for seed in seeds(1_000_000, 80) {
         survive(seed, Setup::dynamic(nodes(seed).max(2), 2), Faults::all().with_voter_changes());
     }
 }
 
 #[test]
 fn observers_follow() {
-    for seed in 2000..2040 {
+    for seed in seeds(2_000_000, 20) {
         survive(seed, Setup::fixed(3).with_observers(2), Faults::all());
     }
 }
 
 #[test]
 fn snapshots_replace_lost_history() {
-    for seed in 3000..3060 {
+    for seed in seeds(3_000_000, 40) {
         survive(seed, Setup::fixed(3).with_observers(1), Faults::all().with_snapshots());
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let once = survive(7, Setup::dynamic(3, 2), Faults::all().with_voter_changes().with_snapshots());
-    let again = survive(7, Setup::dynamic(3, 2), Faults::all().with_voter_changes().with_snapshots());
-    assert_eq!(once, again);
-    let other = survive(8, Setup::dynamic(3, 2), Faults::all().with_voter_changes().with_snapshots());
-    assert_ne!(once, other);
+    assert_eq!(digest(7), digest(7));
+    assert_ne!(digest(7), digest(8));
 }
 
 /// Invariant 9: a node that was cut off and comes back does not unseat a leader that has its majority.
 #[test]
 fn a_returning_node_disturbs_nobody() {
-    for seed in 4000..4030 {
+    for seed in seeds(4_000_000, 20) {
         let mut cluster = Cluster::new(seed, Setup::fixed(3));
         workload::heal_and_expect_progress(&mut cluster);
         let leader = cluster.leader().expect("a leader after a quiet start");
@@ -82,7 +93,7 @@ fn a_returning_node_disturbs_nobody() {
 /// A leader that is asked to leave hands over within about one election timeout.
 #[test]
 fn a_leader_hands_over() {
-    for seed in 5000..5030 {
+    for seed in seeds(5_000_000, 20) {
         let mut cluster = Cluster::new(seed, Setup::fixed(3));
         workload::heal_and_expect_progress(&mut cluster);
         let leader = cluster.leader().expect("a leader after a quiet start");
