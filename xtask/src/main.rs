@@ -4,9 +4,12 @@
 #![allow(unreachable_pub)]
 
 mod codegen;
+mod compat;
+mod frame;
 mod machine;
 mod peers;
 mod process;
+mod server;
 mod tally;
 mod tidy;
 
@@ -20,6 +23,7 @@ usage: cargo xtask COMMAND
   test [--all]             everything this machine can test; with --all a missing program is a failure
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
+  compat wire|clients      judges that nobody here wrote, beside Apache Kafka
   peers install|up|down|kill|start|run
                            the real Apache Kafka beside ours
 ";
@@ -41,6 +45,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
+        ["compat", rest @ ..] => compat::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

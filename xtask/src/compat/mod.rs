@@ -1,0 +1,37 @@
+//! `cargo xtask compat`: judges that nobody here wrote, put beside ours and beside Apache Kafka.
+
+pub mod clients;
+pub mod wire;
+
+use anyhow::{Result, bail};
+
+use crate::server::System;
+
+const USAGE: &str = "\
+usage: cargo xtask compat JUDGE
+
+  wire                             every message and version through Apache Kafka's own classes
+  clients [--against apache|ottla] [--only NAME] [--all]
+                                   client libraries in their versions, against one server
+";
+
+/// Runs one judge.
+pub fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["wire"] => wire::run(),
+        ["clients", rest @ ..] => {
+            let mut choice = clients::Choice { against: System::Ottla, only: None, all: false };
+            let mut rest = rest.iter();
+            while let Some(word) = rest.next() {
+                match *word {
+                    "--against" => choice.against = System::parse(rest.next().copied().unwrap_or_default())?,
+                    "--only" => choice.only = rest.next().map(|name| (*name).to_owned()),
+                    "--all" => choice.all = true,
+                    other => bail!("compat clients: '{other}'?\n\n{USAGE}"),
+                }
+            }
+            clients::run(&choice)
+        }
+        _ => bail!("no such judge\n\n{USAGE}"),
+    }
+}
