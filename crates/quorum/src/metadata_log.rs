@@ -37,9 +37,13 @@ pub(crate) struct MetadataLog {
 }
 
 impl MetadataLog {
-    /// Opens the log, or makes it. As in Kafka it is always gone through from its first batch, however it was
-    /// closed: what is read later may be the cluster's only copy of a decision.
-    pub(crate) fn open(dir: &LogDir, limits: LogLimits, now: TimestampMs) -> Result<Self, QuorumError> {
+    /// Opens the log, or makes it. Unless the directory was left cleanly, everything in it is checked.
+    pub(crate) fn open(
+        dir: &LogDir,
+        limits: LogLimits,
+        clean: bool,
+        now: TimestampMs,
+    ) -> Result<Self, QuorumError> {
         let config = LogConfig {
             segment_bytes: limits.segment_bytes,
             segment_ms: limits.segment_ms,
@@ -48,8 +52,22 @@ impl MetadataLog {
             ..LogConfig::default()
         };
         let partition = PartitionDir::parse(METADATA_DIRECTORY).expect("the metadata directory's name");
-        let mut log = Log::open(dir, &partition, Arc::new(config), OpenOptions::default(), now)?;
+        let options = OpenOptions::new(Arc::new(config), now, clean);
+        let there = dir.disk().stat(&dir.partition_path(&partition)).map_err(|source| {
+            ottla_log::Error::Io { action: "look for", path: dir.partition_path(&partition), source }
+        })?;
+        let mut log = match there {
+            None => Log::create(dir, &partition, Some(METADATA_TOPIC_ID), &options)?,
+            Some(_) => {
+                let (log, report) = Log::open(dir, &partition, &options)?;
+                for repair in &report.repairs {
+                    tracing::warn!("metadata log: {repair}");
+                }
+                log
+            }
+        };
         match log.topic_id() {
+            // Formatting makes the directory of a dynamic quorum, and nothing but a snapshot in it.
             None => log.set_topic_id(METADATA_TOPIC_ID)?,
             Some(METADATA_TOPIC_ID) => {}
             Some(found) => return Err(QuorumError::WrongTopic { found }),

@@ -97,6 +97,9 @@ pub enum QuorumError {
 pub struct ReplicaConfig {
     /// `metadata.log.dir`, in use already; the partition's directory is made inside.
     pub log_dir: LogDir,
+    /// Whether the directory's last user stopped cleanly ([`LogDir::clean_shutdown`]): then the log's files
+    /// are trusted, else every batch is read and checked.
+    pub clean: bool,
     /// Raft's part.
     pub raft: Config,
     /// Segment size and age.
@@ -139,10 +142,10 @@ pub struct Replica<L, T> {
 impl<L: Listener, T: Transport> Replica<L, T> {
     /// Opens the directory, recovers the log, and starts the machine. Runs its first effects.
     pub fn open(config: ReplicaConfig, listener: L, transport: T, now: Time) -> Result<Self, QuorumError> {
-        let ReplicaConfig { log_dir, raft, limits, retention, seed } = config;
+        let ReplicaConfig { log_dir, clean, raft, limits, retention, seed } = config;
         let directory = log_dir.path().join(METADATA_DIRECTORY);
         let disk = log_dir.disk().clone();
-        let mut log = MetadataLog::open(&log_dir, limits, now.wall)?;
+        let mut log = MetadataLog::open(&log_dir, limits, clean, now.wall)?;
         let mut snapshots = SnapshotStore::recover(disk.clone(), &directory, log.start())?;
         // A snapshot that goes beyond the log replaces it: the node stopped between the two.
         if let Some(latest) = snapshots.latest()

@@ -120,13 +120,15 @@ pub fn fixed(id: i32, voters: &[i32]) -> Config {
     config
 }
 
-fn log_dir(directory: &Path, disk: Arc<dyn Disk>) -> LogDir {
-    LogDir::open(directory, DirOptions { disk, ..DirOptions::default() }).expect("a log directory")
+pub fn replica_config(directory: &Path, raft: Config) -> ReplicaConfig {
+    config_on(Arc::new(RealDisk), directory, raft)
 }
 
-pub fn replica_config(directory: &Path, raft: Config) -> ReplicaConfig {
+pub fn config_on(disk: Arc<dyn Disk>, directory: &Path, raft: Config) -> ReplicaConfig {
+    let options = DirOptions { disk, ..DirOptions::default() };
     ReplicaConfig {
-        log_dir: log_dir(directory, Arc::new(RealDisk)),
+        log_dir: LogDir::open(directory, options).expect("a log directory"),
+        clean: false,
         raft,
         limits: LogLimits::default(),
         retention: Retention::default(),
@@ -159,15 +161,7 @@ impl Node {
     }
 
     pub fn on_disk(disk: Arc<dyn Disk>, directory: &Path, raft: Config) -> Result<Node, QuorumError> {
-        let log_dir = log_dir(directory, disk);
-        let config = ReplicaConfig {
-            log_dir,
-            raft,
-            limits: LogLimits::default(),
-            retention: Retention::default(),
-            seed: 7,
-        };
-        Node::try_start(config, &Network::default())
+        Node::try_start(config_on(disk, directory, raft), &Network::default())
     }
 
     pub fn stop(self) -> bool {
