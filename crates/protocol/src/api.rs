@@ -78,7 +78,8 @@ impl ApiInfo {
     /// The range that ApiVersions tells. Produce is told from 0 on although 0-2 are refused: librdkafka takes a
     /// missing 0 for a broker without message sets (KAFKA-18659).
     pub fn advertised(&self, listener: Listener, unstable: bool) -> (i16, i16) {
-        let low = if self.key == ApiKey::Produce && listener == Listener::Broker { 0 } else { self.min_version };
+        let low =
+            if self.key == ApiKey::Produce && listener == Listener::Broker { 0 } else { self.min_version };
         (low, self.highest(unstable))
     }
 

@@ -138,15 +138,21 @@ mod tests {
     fn an_unknown_api_versions_still_has_a_head() {
         let (head, body) = RequestHead::read(&[0, 18, 0, 99, 0, 0, 0, 5, 1, 2, 3]).unwrap();
         assert_eq!((head.version, head.correlation_id, body), (99, 5, &[][..]));
-        assert!(matches!(RequestHead::read(&[0, 4, 0, 0, 0, 0, 0, 5]), Err(HeadError::Key { key: 4, version: 0 })));
+        assert!(matches!(
+            RequestHead::read(&[0, 4, 0, 0, 0, 0, 0, 5]),
+            Err(HeadError::Key { key: 4, version: 0 })
+        ));
         assert!(matches!(RequestHead::read(&[0, 3, 0]), Err(HeadError::Malformed(_))));
     }
 
     #[test]
     fn responses_carry_their_length() {
-        let frame = ResponseFrame::new(Vec::new(), ApiKey::ApiVersions, 3, 42, &ApiVersionsResponse::default()).unwrap();
+        let frame =
+            ResponseFrame::new(Vec::new(), ApiKey::ApiVersions, 3, 42, &ApiVersionsResponse::default())
+                .unwrap();
         assert_eq!(frame.bytes[..8], [0, 0, 0, frame.bytes.len() as u8 - 4, 0, 0, 0, 42]);
-        let frame = ResponseFrame::new(Vec::new(), ApiKey::Metadata, 9, 1, &MetadataResponse::default()).unwrap();
+        let frame =
+            ResponseFrame::new(Vec::new(), ApiKey::Metadata, 9, 1, &MetadataResponse::default()).unwrap();
         assert_eq!(frame.bytes[8], 0, "a flexible response has a flexible head");
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::schema::{Message, Struct, Type, Versions};
+use super::schema::{Field, Message, Struct, Type, Versions};
 
 /// The fewest bytes a value of `ty` takes in `version`.
 fn smallest_of(message: &Message, ty: &Type, nullable: bool, version: i16) -> Result<usize> {
@@ -51,6 +51,18 @@ pub fn smallest(message: &Message, of: &Struct) -> Result<usize> {
         }
     }
     Ok(if least == usize::MAX { 1 } else { least.max(1) })
+}
+
+/// The bytes of `of`, where they are as many in every value and version.
+pub fn fixed(message: &Message, of: &Struct) -> Result<Option<usize>> {
+    let variable = |f: &Field| {
+        matches!(f.ty, Type::Str | Type::Bytes | Type::Records | Type::Array(_) | Type::Struct(_))
+            || !f.versions.covers(message.versions)
+    };
+    if message.flexible.min <= message.versions.max || of.fields.iter().any(variable) {
+        return Ok(None);
+    }
+    smallest_in(message, of, message.versions.min).map(Some)
 }
 
 fn holds(ty: &Type, name: &str) -> bool {

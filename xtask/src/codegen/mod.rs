@@ -4,6 +4,7 @@ mod emit;
 mod layout;
 mod names;
 pub mod schema;
+mod skip;
 mod tables;
 
 use std::collections::BTreeMap;

@@ -137,10 +137,7 @@ pub struct Message {
 
 impl Message {
     pub fn find(&self, name: &str) -> Result<&Struct> {
-        self.structs
-            .iter()
-            .find(|s| s.name == name)
-            .ok_or_else(|| anyhow!("{}: no struct {name}", self.name))
+        self.structs.iter().find(|s| s.name == name).ok_or_else(|| anyhow!("{}: no struct {name}", self.name))
     }
 }
 

@@ -24,12 +24,16 @@ impl MetadataRecord {
         let mut r = Reader::new(value, 0, true);
         let frame = r.uvarint()?;
         if frame != FRAME_VERSION {
-            return Err(r.error(DecodeErrorKind::Unknown { what: "metadata frame version", value: frame.into() }));
+            return Err(
+                r.error(DecodeErrorKind::Unknown { what: "metadata frame version", value: frame.into() })
+            );
         }
         let id = r.uvarint()?;
         let version = r.uvarint()?;
         let Ok(version) = i16::try_from(version) else {
-            return Err(r.error(DecodeErrorKind::Unknown { what: "metadata record version", value: version.into() }));
+            return Err(
+                r.error(DecodeErrorKind::Unknown { what: "metadata record version", value: version.into() })
+            );
         };
         let mut body = Reader::new(r.rest(), version, true);
         let record = MetadataRecord::read_body(id, &mut body)?;

@@ -1,4 +1,4 @@
-//! Arrays that are not turned into objects: checked once when the message is read, read again when walked.
+//! Arrays that are not turned into objects: passed over once when the message is read, read when they are walked.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::error::{DecodeError, DecodeErrorKind};
 use super::reader::Reader;
+use super::skip::Skip;
 
 /// Something that an array holds.
 pub trait Element<'a>: Sized {
@@ -17,12 +18,26 @@ pub trait Element<'a>: Sized {
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
 }
 
+/// Something that a [`List`] holds.
+pub trait Listed<'a>: Element<'a> {
+    /// Its bytes, where they are as many in every element of every version.
+    const FIXED_BYTES: Option<usize> = None;
+
+    /// Passes over one element; true exactly when [`Element::read`] would succeed.
+    fn skip(s: &mut Skip<'a>) -> bool;
+}
+
 macro_rules! fixed {
     ($($ty:ty, $read:ident, $bytes:expr;)*) => { $(
         impl<'a> Element<'a> for $ty {
             const SMALLEST_BYTES: usize = $bytes;
             #[inline]
             fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> { r.$read() }
+        }
+        impl<'a> Listed<'a> for $ty {
+            const FIXED_BYTES: Option<usize> = Some($bytes);
+            #[inline]
+            fn skip(s: &mut Skip<'a>) -> bool { s.bytes($bytes) }
         }
     )* };
 }
@@ -33,6 +48,13 @@ impl<'a> Element<'a> for &'a str {
     #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         r.str("element")
+    }
+}
+
+impl<'a> Listed<'a> for &'a str {
+    #[inline]
+    fn skip(s: &mut Skip<'a>) -> bool {
+        s.text(false)
     }
 }
 
@@ -52,14 +74,17 @@ pub struct List<'a, T> {
     element: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Element<'a>> List<'a, T> {
+impl<'a, T: Listed<'a>> List<'a, T> {
     /// Reads and checks a nullable array.
+    #[inline]
     pub fn read_nullable(r: &mut Reader<'a>) -> Result<Option<List<'a, T>>, DecodeError> {
         let Some(count) = r.count(T::SMALLEST_BYTES)? else { return Ok(None) };
         let start = r.position();
-        for _ in 0..count {
-            T::read(r)?;
+        let mut skip = r.skipping();
+        if !skip.elements::<T>(count) {
+            return Err(Self::what_is_wrong(r, count));
         }
+        r.skipped(&skip);
         Ok(Some(List {
             bytes: r.since(start),
             count: count as u32,
@@ -69,7 +94,18 @@ impl<'a, T: Element<'a>> List<'a, T> {
         }))
     }
 
+    #[cold]
+    fn what_is_wrong(r: &mut Reader<'a>, count: usize) -> DecodeError {
+        for _ in 0..count {
+            if let Err(error) = T::read(r) {
+                return error;
+            }
+        }
+        panic!("elements that cannot be passed over can be read");
+    }
+
     /// Reads and checks an array; `field` is named when it is null.
+    #[inline]
     pub fn read(r: &mut Reader<'a>, field: &'static str) -> Result<List<'a, T>, DecodeError> {
         match Self::read_nullable(r)? {
             Some(list) => Ok(list),
@@ -78,18 +114,25 @@ impl<'a, T: Element<'a>> List<'a, T> {
     }
 
     /// How many elements it has.
+    #[inline]
     pub fn len(&self) -> usize {
         self.count as usize
     }
 
     /// Whether it has none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Walks the elements.
+    #[inline]
     pub fn iter(&self) -> Iter<'a, T> {
-        Iter { reader: Reader::again(self.bytes, self.version, self.flexible), left: self.count, element: PhantomData }
+        Iter {
+            reader: Reader::again(self.bytes, self.version, self.flexible),
+            left: self.count,
+            element: PhantomData,
+        }
     }
 }
 
@@ -107,13 +150,13 @@ impl<T> Default for List<'_, T> {
     }
 }
 
-impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
+impl<'a, T: Listed<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
 }
 
-impl<'a, T: Element<'a>> IntoIterator for List<'a, T> {
+impl<'a, T: Listed<'a>> IntoIterator for List<'a, T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
     fn into_iter(self) -> Iter<'a, T> {
@@ -128,7 +171,7 @@ pub struct Iter<'a, T> {
     element: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
+impl<'a, T: Listed<'a>> Iterator for Iter<'a, T> {
     type Item = T;
 
     #[inline]
@@ -136,14 +179,20 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
         self.left = self.left.checked_sub(1)?;
         match T::read(&mut self.reader) {
             Ok(element) => Some(element),
-            // The list was read once in whole: the same bytes cannot fail now.
-            Err(error) => panic!("a checked list failed to read again: {error}"),
+            Err(error) => failed_again(&error),
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left as usize, Some(self.left as usize))
     }
 }
 
-impl<'a, T: Element<'a>> ExactSizeIterator for Iter<'a, T> {}
+impl<'a, T: Listed<'a>> ExactSizeIterator for Iter<'a, T> {}
+
+/// The list was passed over once in whole: the same bytes cannot fail now.
+#[cold]
+fn failed_again(error: &DecodeError) -> ! {
+    panic!("a checked list failed to read again: {error}")
+}

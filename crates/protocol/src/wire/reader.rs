@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::error::{DecodeError, DecodeErrorKind};
 use super::list::Element;
+use super::skip::{Skip, uvarint};
 
 /// What owned decoding may allocate beyond four times its input: the structs of a small message are larger than its bytes.
 pub const BUDGET_FLOOR_BYTES: usize = 64 * 1024;
@@ -13,12 +14,14 @@ pub const BUDGET_FLOOR_BYTES: usize = 64 * 1024;
 /// Reads one message's fields in order. Strings and byte fields are borrowed from the input.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    buf: &'a [u8],
-    pos: usize,
+    all: &'a [u8],
+    rest: &'a [u8],
     version: i16,
     flexible: bool,
     budget_bytes: usize,
     owner: Option<&'a Bytes>,
+    /// The bytes were read once before without an error.
+    trusted: bool,
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -27,7 +30,7 @@ impl<'a> Reader<'a> {
     /// A reader of `buf` for fields of `version`; `flexible` picks the compact encodings (KIP-482).
     pub fn new(buf: &'a [u8], version: i16, flexible: bool) -> Reader<'a> {
         let budget_bytes = buf.len().saturating_mul(4).saturating_add(BUDGET_FLOOR_BYTES);
-        Reader { buf, pos: 0, version, flexible, budget_bytes, owner: None }
+        Reader { all: buf, rest: buf, version, flexible, budget_bytes, owner: None, trusted: false }
     }
 
     /// A reader whose byte fields are slices of `owner` instead of copies. They keep all of `owner` alive.
@@ -36,44 +39,69 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of bytes that were read once before without an error: nothing is left to charge.
+    #[inline]
     pub(super) fn again(buf: &'a [u8], version: i16, flexible: bool) -> Reader<'a> {
-        Reader { buf, pos: 0, version, flexible, budget_bytes: usize::MAX, owner: None }
+        Reader {
+            all: buf,
+            rest: buf,
+            version,
+            flexible,
+            budget_bytes: usize::MAX,
+            owner: None,
+            trusted: true,
+        }
     }
 
     /// The version whose fields are read.
+    #[inline]
     pub fn version(&self) -> i16 {
         self.version
     }
 
     /// Whether the compact encodings and tagged fields are in use.
+    #[inline]
     pub fn flexible(&self) -> bool {
         self.flexible
     }
 
     /// Bytes read so far.
+    #[inline]
     pub fn position(&self) -> usize {
-        self.pos
+        self.all.len() - self.rest.len()
     }
 
     /// The bytes that are left.
     pub fn rest(&self) -> &'a [u8] {
-        &self.buf[self.pos..]
+        self.rest
     }
 
     /// The bytes from `start` (an earlier [`Reader::position`]) up to here.
+    #[inline]
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
-        &self.buf[start..self.pos]
+        &self.all[start..self.position()]
+    }
+
+    /// A cursor to pass over what is left.
+    #[inline]
+    pub(super) fn skipping(&self) -> Skip<'a> {
+        Skip::new(self.rest, self.version, self.flexible, self.trusted)
+    }
+
+    /// Goes on where `skip`, which came from [`Reader::skipping`], stands.
+    #[inline]
+    pub(super) fn skipped(&mut self, skip: &Skip<'a>) {
+        self.rest = skip.rest();
     }
 
     /// An error at the present position.
     #[cold]
     pub fn error(&self, kind: DecodeErrorKind) -> DecodeError {
-        DecodeError { position: self.pos, kind }
+        DecodeError { position: self.position(), kind }
     }
 
     /// Fails when bytes are left over.
     pub fn finish(&self) -> Result<()> {
-        match self.buf.len() - self.pos {
+        match self.rest.len() {
             0 => Ok(()),
             left => Err(self.error(DecodeErrorKind::Trailing(left))),
         }
@@ -93,24 +121,23 @@ impl<'a> Reader<'a> {
     /// The next `n` bytes.
     #[inline]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let left = &self.buf[self.pos..];
-        match left.get(..n) {
-            Some(bytes) => {
-                self.pos += n;
+        match self.rest.split_at_checked(n) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
                 Ok(bytes)
             }
-            None => Err(self.error(DecodeErrorKind::Short { missing: n - left.len() })),
+            None => Err(self.error(DecodeErrorKind::Short { missing: n - self.rest.len() })),
         }
     }
 
     #[inline]
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
-        match self.buf[self.pos..].first_chunk::<N>() {
-            Some(bytes) => {
-                self.pos += N;
+        match self.rest.split_first_chunk::<N>() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
                 Ok(*bytes)
             }
-            None => Err(self.error(DecodeErrorKind::Short { missing: N - (self.buf.len() - self.pos) })),
+            None => Err(self.error(DecodeErrorKind::Short { missing: N - self.rest.len() })),
         }
     }
 
@@ -171,18 +198,19 @@ impl<'a> Reader<'a> {
     /// An unsigned base-128 integer of at most 32 bits.
     #[inline]
     pub fn uvarint(&mut self) -> Result<u32> {
-        let mut value = 0u32;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.fixed::<1>()?;
-            if shift == 28 && byte > 0x0f {
-                break;
+        match uvarint(self.rest) {
+            Some((value, rest)) => {
+                self.rest = rest;
+                Ok(value)
             }
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
+            None => Err(self.bad_uvarint()),
         }
-        Err(self.error(DecodeErrorKind::Varint))
+    }
+
+    #[cold]
+    fn bad_uvarint(&self) -> DecodeError {
+        let cut_off = self.rest.len() < 5 && self.rest.iter().all(|byte| *byte >= 0x80);
+        self.error(if cut_off { DecodeErrorKind::Short { missing: 1 } } else { DecodeErrorKind::Varint })
     }
 
     /// The length of a nullable field: compact or `i32`, `None` for null.
@@ -287,7 +315,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn count(&mut self, smallest: usize) -> Result<Option<usize>> {
         let Some(count) = self.length()? else { return Ok(None) };
-        let left = self.buf.len() - self.pos;
+        let left = self.rest.len();
         if count.saturating_mul(smallest.max(1)) > left {
             return Err(self.error(DecodeErrorKind::Count { count: count as u64, left }));
         }
@@ -322,16 +350,16 @@ impl<'a> Reader<'a> {
     pub fn tag(&mut self) -> Result<(u32, usize)> {
         let tag = self.uvarint()?;
         let size = self.uvarint()? as usize;
-        let left = self.buf.len() - self.pos;
+        let left = self.rest.len();
         if size > left {
             return Err(self.error(DecodeErrorKind::Short { missing: size - left }));
         }
-        Ok((tag, self.pos + size))
+        Ok((tag, self.position() + size))
     }
 
     /// Checks that the tagged field that was just read ended at `end`.
     pub fn end_tag(&mut self, tag: u32, end: usize) -> Result<()> {
-        if self.pos != end {
+        if self.position() != end {
             return Err(self.error(DecodeErrorKind::Tag { tag }));
         }
         Ok(())
@@ -339,7 +367,7 @@ impl<'a> Reader<'a> {
 
     /// Skips an unknown tagged field.
     pub fn skip_to(&mut self, end: usize) {
-        self.pos = end;
+        self.rest = &self.all[end..];
     }
 
     /// Skips a whole tagged block (of a struct with no known tags).
@@ -348,7 +376,11 @@ impl<'a> Reader<'a> {
         if !self.flexible {
             return Ok(());
         }
-        for _ in 0..self.uvarint()? {
+        let tags = self.uvarint()?;
+        if tags == 0 {
+            return Ok(());
+        }
+        for _ in 0..tags {
             let (_, end) = self.tag()?;
             self.skip_to(end);
         }

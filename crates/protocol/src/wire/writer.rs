@@ -253,7 +253,9 @@ impl Writer {
         self.length(value.map(Records::len))?;
         match value {
             None => {}
-            Some(Records::Bytes(bytes)) if bytes.len() < COPY_BELOW_BYTES => self.buf.extend_from_slice(bytes),
+            Some(Records::Bytes(bytes)) if bytes.len() < COPY_BELOW_BYTES => {
+                self.buf.extend_from_slice(bytes)
+            }
             Some(records) => {
                 self.gathered_bytes += records.len();
                 self.gathered.push(Gathered { at: self.buf.len(), records: records.clone() });
