@@ -20,7 +20,7 @@ use crate::batches::{self, Decoded, MetadataError};
 use crate::handle::{BeginSnapshotError, Done, ProposeError, Stopped};
 use crate::listener::{Committed, Leadership, Listener, ReplyTo, Status, Transport};
 use crate::metadata_log::{LogLimits, MetadataLog};
-use crate::snapshots::{Download, Retention, SnapshotError, SnapshotHeader, SnapshotStore};
+use crate::snapshots::{Download, Retention, SnapshotError, SnapshotHeader, SnapshotStore, SnapshotWriter};
 use crate::state_file::{self, StateFileError};
 
 /// Retired snapshot files stay this long for those who have them open (a constant of Kafka).
@@ -275,6 +275,18 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         let voters = self.node.voters_at(id.end_offset - 1).cloned();
         let content = ottla_raft::SnapshotContent { kraft_version: Some(kraft_version), voters };
         Ok(SnapshotHeader { last_contained_timestamp: 0, content })
+    }
+
+    /// Starts the snapshot file on the caller's thread; finish the writer, then call
+    /// [`Self::snapshot_finished`]. With a [`crate::Driver`] it is [`crate::Handle::begin_snapshot`].
+    pub fn begin_snapshot(
+        &self,
+        id: SnapshotId,
+        last_contained_timestamp: TimestampMs,
+        now: Time,
+    ) -> Result<SnapshotWriter, BeginSnapshotError> {
+        let header = SnapshotHeader { last_contained_timestamp, ..self.snapshot_header(id)? };
+        Ok(SnapshotWriter::create(self.log_dir.disk().clone(), &self.directory, id, &header, now.wall)?)
     }
 
     /// A snapshot between two halves of a batch could never be fetched on from.

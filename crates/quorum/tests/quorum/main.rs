@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod bench;
+mod crash;
 mod durability;
 mod formatting;
 mod node;
