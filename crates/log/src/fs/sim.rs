@@ -348,10 +348,11 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        let fault = state.count()?;
+        state.check_power(state.boot)?;
         let target = state.target(from).ok_or(io::ErrorKind::NotFound)?;
         let ((from_dir, from_name), (to_dir, to_name)) = (split(from)?, split(to)?);
         state.dir(&to_dir)?;
+        let fault = state.count()?;
         if from_dir == to_dir {
             state.change_names(&from_dir, vec![(from_name, None), (to_name, Some(target))])?;
         } else {
@@ -374,23 +375,26 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        let fault = state.count()?;
+        state.check_power(state.boot)?;
         let target = state.target(path).ok_or(io::ErrorKind::NotFound)?;
         if target == Target::Dir && state.dir(path).is_ok_and(|dir| !dir.now.is_empty()) {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         let (dir, name) = split(path)?;
+        let fault = state.count()?;
         state.change_names(&dir, vec![(name, None)])?;
         state.finish(fault)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        let fault = state.count()?;
+        state.check_power(state.boot)?;
         if state.target(path).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let (dir, name) = split(path)?;
+        state.dir(&dir)?;
+        let fault = state.count()?;
         state.change_names(&dir, vec![(name, Some(Target::Dir))])?;
         state.dirs.insert(path.to_owned(), Dir::default());
         state.finish(fault)
@@ -398,6 +402,8 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
+        state.check_power(state.boot)?;
+        state.dir(dir)?;
         let fault = state.count()?;
         if fault.is_none() {
             let dir = state.dir(dir)?;

@@ -45,8 +45,7 @@ impl Log {
         let doubtful = self.segments[at].base;
         self.remove_snapshots(|offset| offset > doubtful)?;
         while at < self.segments.len() {
-            if producers.as_ref().is_some_and(|before: &Producers| before.end_offset > self.segments[at].base)
-            {
+            if at > 0 && !self.follows(at, producers.as_ref())? {
                 self.remove_segments_from(at, options.now_ms, report)?;
                 break;
             }
@@ -58,6 +57,19 @@ impl Log {
             }
         }
         Ok(producers)
+    }
+
+    /// Whether a doubtful segment begins where the one before ends. It may overlap, if it was deleted before the
+    /// crash and has come back; or there may be a gap, if the end of the one before was never written. Compaction
+    /// leaves gaps too, so where it is at work nothing can be said of them, and Kafka's way is taken.
+    fn follows(&self, at: usize, before: Option<&Producers>) -> Result<bool, Error> {
+        let previous = &self.segments[at - 1];
+        let end = match before {
+            Some(producers) => producers.end_offset,
+            None => previous.next_offset(previous.place(&self.dir, &self.path))?,
+        };
+        let base = self.segments[at].base;
+        Ok(end == base || (end < base && self.config.compact))
     }
 
     fn remove_segments_from(&mut self, at: usize, now_ms: i64, report: &mut LoadReport) -> Result<(), Error> {
@@ -85,6 +97,7 @@ impl Log {
             Some(producers) => producers,
             None => self.producers_from_snapshot(base, options.now_ms, report)?,
         };
+        // Between two segments of a compacted log there may be a gap.
         producers.end_offset = base;
         let may_cut = !options.clean && base >= self.first_doubtful(options) || at + 1 == self.segments.len();
         let Log { dir, path, segments, epochs, config, .. } = self;
@@ -124,6 +137,7 @@ impl Log {
         }
         report.segments_checked += 1;
         report.bytes_checked += u64::from(segment.size);
+        let sound = unsound.is_none();
         if let Some((position, reason)) = unsound {
             if !may_cut {
                 return Err(place.corrupt(FileKind::Log, position.into(), reason));
@@ -135,8 +149,11 @@ impl Log {
         }
         segment.finish(place)?;
         // The next segment's recovery, or a truncation later, need not read this one again.
-        if at + 1 < self.segments.len() && !options.clean {
-            producers.end_offset = self.segments[at + 1].base.max(producers.end_offset);
+        if sound && at + 1 < self.segments.len() && !options.clean {
+            let next = self.segments[at + 1].base;
+            if self.config.compact && producers.end_offset < next {
+                producers.end_offset = next;
+            }
             self.producers = producers;
             self.write_snapshot()?;
             producers = std::mem::take(&mut self.producers);

@@ -11,6 +11,9 @@ impl Log {
     ///
     /// A batch that holds `offset` goes as a whole. If the log begins behind `offset` it is emptied and goes on
     /// at `offset`.
+    ///
+    /// The recovery point moves back. Its checkpoint must be written before the next append: it would vouch for
+    /// records that are not durable.
     pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> Result<bool, Error> {
         assert!(offset >= 0, "LOG-20: cannot truncate {} to {offset}", self.path.display());
         self.dir.check()?;
@@ -27,7 +30,11 @@ impl Log {
         self.recent.clear();
         let keep = self.segment_at(offset) + 1;
         let doomed = self.segments.split_off(keep);
-        self.delete_segments(doomed, now_ms)?;
+        if !doomed.is_empty() {
+            self.delete_segments(doomed, now_ms)?;
+            // They must not come back behind what is appended from here on.
+            self.dir.sync_dir(&self.path)?;
+        }
         let Log { dir, path, segments, .. } = self;
         let active = segments.last_mut().expect("LOG-21: one segment at least was kept");
         active.truncate_to(active.place(dir, path), offset, now_ms)?;
@@ -40,13 +47,14 @@ impl Log {
         Ok(true)
     }
 
-    /// Removes all records; the log goes on at `offset`.
+    /// Removes all records; the log goes on at `offset`. The recovery point's checkpoint is to be written as after
+    /// [`Log::truncate_to`].
     pub fn truncate_fully(&mut self, offset: Offset, now_ms: i64) -> Result<(), Error> {
         self.dir.check()?;
         self.truncations += 1;
         self.recent.clear();
         let doomed = std::mem::take(&mut self.segments);
-        let removed = self.delete_segments(doomed, now_ms);
+        let removed = self.delete_segments(doomed, now_ms).and_then(|()| self.dir.sync_dir(&self.path));
         // Even if that fails there must be a segment.
         let segment = self.new_segment(offset, now_ms);
         match (removed, segment) {
