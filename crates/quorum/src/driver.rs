@@ -157,12 +157,14 @@ impl<L: Listener, T: Transport> Loop<L, T> {
             if now.monotonic >= self.replica.node().next_timeout() {
                 self.replica.timeout(now);
             }
-            self.replica.settle(now)?;
+            self.replica.work(now)?;
             if now.monotonic >= clean_at {
                 clean_at = now.monotonic + CLEAN_EVERY_MS;
                 self.replica.clean(now)?;
             }
+            // Who is answered must not find an older state than the answer is about.
             self.publish();
+            self.replica.answer_proposals();
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ pub mod invariants;
 mod log_view;
 pub mod message;
 mod node;
+mod outcome;
 mod random;
 pub mod role;
 mod serve;
@@ -43,7 +44,8 @@ pub use fault::Fault;
 pub use history::History;
 pub use log_view::{EpochEnd, LogView, SnapshotId, Validity};
 pub use message::{BatchMeta, Request, Response};
-pub use node::{Node, NotLeader, Proposed, RestoreError, Restored, SnapshotContent, UpgradeError};
+pub use node::Node;
+pub use outcome::{NotLeader, Proposed, RestoreError, Restored, SnapshotContent, UpgradeError};
 pub use role::Role;
 pub use voters::{Endpoints, HostPort, ReplicaKey, VersionRange, Voter, VoterSet};
 

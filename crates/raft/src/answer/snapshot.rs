@@ -2,7 +2,8 @@
 
 use super::Common;
 use crate::message::FetchSnapshotResponse;
-use crate::node::{Node, SnapshotContent};
+use crate::node::Node;
+use crate::outcome::SnapshotContent;
 use crate::role::{Download, Role};
 use crate::{Effect, Fault, Millis, Notice, SnapshotId};
 

@@ -174,12 +174,16 @@ impl Node {
             return now;
         }
         let mut wake = if alone { NEVER } else { role.check_quorum_at };
-        if now >= role.begin_at {
+        if alone {
+            role.begin_at = now;
+        } else if now >= role.begin_at {
             role.begin_at = now + begin_period;
             self.announce(now, begin_period);
         }
         let Role::Leader(role) = &self.role else { return now };
-        wake = wake.min(role.begin_at);
+        if !alone {
+            wake = wake.min(role.begin_at);
+        }
         self.answer_parked(now, |parked| parked.until <= now);
         self.expire_changes(now);
         let Role::Leader(role) = &self.role else { return now };

@@ -2,7 +2,8 @@
 
 use ottla_records::ids::LeaderEpoch;
 
-use crate::node::{Node, NotLeader, UpgradeError};
+use crate::node::Node;
+use crate::outcome::{NotLeader, UpgradeError};
 use crate::role::Role;
 use crate::{Body, Control, Millis};
 

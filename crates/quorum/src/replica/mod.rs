@@ -3,30 +3,33 @@
 //! This file is the only place where "persist before send" is true, and it is true because nothing here is
 //! done out of order and every step on disk is finished before the next effect is looked at.
 
+mod deliver;
+mod error;
+mod reply;
+
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use ottla_log::LogDir;
-use ottla_raft::message::{DescribeResponse, ReplicaInfo};
 use ottla_raft::{
-    Append, Body, Config, Effect, Election, LeaderAndEpoch, Node, NotLeader, Proposed, Read, Request,
-    RequestId, Response, RestoreError, SnapshotId,
+    Append, Body, Config, Effect, Election, LeaderAndEpoch, Node, NotLeader, Proposed, Request, RequestId,
+    Response, SnapshotId,
 };
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::METADATA_DIRECTORY;
-use crate::batches::{self, Decoded, MetadataError};
+use crate::batches::{self, Decoded};
 use crate::handle::{BeginSnapshotError, Done, ProposeError, Stopped};
-use crate::listener::{Committed, Leadership, Listener, ReplyTo, Status, Transport};
+use crate::listener::{Listener, ReplyTo, Status, Transport};
 use crate::metadata_log::{LogLimits, MetadataLog};
-use crate::snapshots::{Download, Retention, SnapshotError, SnapshotHeader, SnapshotStore, SnapshotWriter};
-use crate::state_file::{self, StateFileError};
+use crate::snapshots::{Download, Retention, SnapshotHeader, SnapshotStore, SnapshotWriter};
+use crate::state_file;
+
+pub use error::QuorumError;
 
 /// Retired snapshot files stay this long for those who have them open (a constant of Kafka).
 const DELETE_DELAY_MS: i64 = 60_000;
-/// How much of the log is read at a time for the listener.
-const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// Two clocks: one that only goes forward, for timeouts, and the one people read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,61 +38,6 @@ pub struct Time {
     pub monotonic: i64,
     /// Milliseconds since 1970.
     pub wall: TimestampMs,
-}
-
-/// The quorum cannot go on on this node.
-#[derive(Debug, thiserror::Error)]
-pub enum QuorumError {
-    /// The log said no. After a failed write or fsync its content on disk is not known.
-    #[error("metadata log: {0}")]
-    Log(#[from] ottla_log::Error),
-    /// The log refused an append.
-    #[error("metadata log: {0}")]
-    Append(#[from] ottla_log::AppendError),
-    /// The log took less than it was given.
-    #[error("metadata log: {taken} of {given} bytes were appended; the log ends at {end}")]
-    ShortAppend {
-        /// Log end.
-        end: Offset,
-        /// Bytes appended.
-        taken: usize,
-        /// Bytes given.
-        given: usize,
-    },
-    /// `partition.metadata` names another topic.
-    #[error("the metadata directory belongs to topic {found}, not to the cluster's metadata")]
-    WrongTopic {
-        /// Its topic id.
-        found: uuid::Uuid,
-    },
-    /// `quorum-state` cannot be read or written.
-    #[error(transparent)]
-    State(#[from] StateFileError),
-    /// A snapshot cannot be read or written.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// Bytes of the log are not metadata batches.
-    #[error("metadata log at offset {offset}: {source}")]
-    Corrupt {
-        /// Where.
-        offset: Offset,
-        /// What is wrong.
-        source: MetadataError,
-    },
-    /// The directory contradicts itself.
-    #[error(transparent)]
-    Restore(#[from] RestoreError),
-    /// A committed offset is neither in the log nor in a snapshot.
-    #[error("committed records from offset {from} are missing: the log starts at {start}")]
-    Gap {
-        /// The next one needed.
-        from: Offset,
-        /// Where the log starts.
-        start: Offset,
-    },
-    /// The thread could not be started.
-    #[error("cannot start the quorum thread: {0}")]
-    Thread(std::io::Error),
 }
 
 /// What a replica is opened with.
@@ -130,6 +78,8 @@ pub struct Replica<L, T> {
     /// What this node appended as leader and the listener has not seen: spares reading it back.
     tail: VecDeque<Decoded>,
     waiting: VecDeque<Waiting>,
+    /// Proposals whose fate is known and not told yet.
+    settled: Vec<(Done, Result<Proposed, ProposeError>)>,
     replies: HashMap<RequestId, ReplyTo>,
     next_request: u64,
     /// Offset the listener needs next; -1 before anything was given to it.
@@ -169,6 +119,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             transport,
             tail: VecDeque::new(),
             waiting: VecDeque::new(),
+            settled: Vec::new(),
             replies: HashMap::new(),
             next_request: 0,
             delivered: -1,
@@ -350,18 +301,34 @@ impl<L: Listener, T: Transport> Replica<L, T> {
     }
 
     fn fail_waiting(mut self, why: impl Fn(&Proposed) -> ProposeError) -> Self {
+        self.answer_proposals();
         for waiting in self.waiting.drain(..) {
             (waiting.done)(Err(why(&waiting.proposed)));
         }
         self
     }
 
-    /// Carries out everything the machine wants, in order.
+    /// Carries out everything the machine wants, in order, and answers the proposals it settled.
     pub fn settle(&mut self, now: Time) -> Result<(), QuorumError> {
+        let worked = self.work(now);
+        self.answer_proposals();
+        worked
+    }
+
+    /// [`Self::settle`] in two steps, for who has something to publish before proposers go on: this one
+    /// does the work, [`Self::answer_proposals`] tells them.
+    pub fn work(&mut self, now: Time) -> Result<(), QuorumError> {
         while let Some(effect) = self.node.poll_effect() {
             self.carry_out(now, effect)?;
         }
         Ok(())
+    }
+
+    /// Calls back the proposals that were committed, or lost, since the last time.
+    pub fn answer_proposals(&mut self) {
+        for (done, result) in self.settled.drain(..) {
+            done(result);
+        }
     }
 
     fn carry_out(&mut self, now: Time, effect: Effect) -> Result<(), QuorumError> {
@@ -457,152 +424,5 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         self.tail.clear();
         self.node.handle_snapshot_installed(now.monotonic, id, size, content);
         Ok(())
-    }
-
-    fn reply(&mut self, now: Time, request: RequestId, mut response: Response, read: Option<Read>) {
-        let Some(reply) = self.replies.remove(&request) else { return };
-        let failure = match (&mut response, read) {
-            (Response::Fetch(fetch), Some(Read::Log { from, max_bytes })) => {
-                match self.log.read(from, max_bytes.max(0) as usize) {
-                    Ok(records) => fetch.records = records,
-                    Err(error) => {
-                        tracing::warn!(%error, "a metadata fetch cannot be answered");
-                        fetch.error = ottla_raft::Fault::UnknownServerError;
-                    }
-                }
-                None
-            }
-            (Response::FetchSnapshot(fetch), Some(Read::Snapshot { id, position, max_bytes })) => {
-                match self.snapshots.read(id, position, max_bytes.max(0) as usize) {
-                    Ok(bytes) => {
-                        fetch.bytes = bytes;
-                        None
-                    }
-                    Err(error) => Some(error),
-                }
-            }
-            (Response::DescribeQuorum(report), _) => {
-                to_wall_clock(report, now);
-                None
-            }
-            _ => None,
-        };
-        if let (Some(error), Response::FetchSnapshot(fetch)) = (failure, &mut response) {
-            tracing::warn!(%error, "a snapshot fetch cannot be answered");
-            fetch.error = ottla_raft::Fault::UnknownServerError;
-        }
-        reply(response);
-    }
-
-    fn leader_changed(&mut self, change: LeaderAndEpoch) {
-        let LeaderAndEpoch { leader, epoch, epoch_start } = change;
-        let lost: Vec<Waiting> = match epoch_start {
-            Some(_) => Vec::new(),
-            None => self.waiting.drain(..).collect(),
-        };
-        for waiting in lost {
-            (waiting.done)(Err(ProposeError::LeadershipLost { epoch: waiting.proposed.epoch }));
-        }
-        self.gaining = None;
-        if epoch_start.is_some() {
-            self.gaining = Some(change);
-            self.activate();
-        } else {
-            self.tail.clear();
-            self.listener.leadership(Leadership { leader, epoch, active: false });
-        }
-    }
-
-    /// Tells the listener that it leads, once it has seen the first record of its epoch.
-    fn activate(&mut self) {
-        if let Some(LeaderAndEpoch { leader, epoch, epoch_start: Some(start) }) = self.gaining
-            && self.delivered > start
-        {
-            self.gaining = None;
-            self.listener.leadership(Leadership { leader, epoch, active: true });
-        }
-    }
-
-    /// Gives the listener everything up to the high watermark, then answers the proposals in it.
-    fn deliver(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
-        self.load_snapshot_if_needed(high_watermark)?;
-        while self.delivered < high_watermark {
-            while self.tail.front().is_some_and(|batch| batch.base_offset < self.delivered) {
-                self.tail.pop_front();
-            }
-            match self.tail.pop_front_if(|batch| batch.base_offset == self.delivered) {
-                Some(batch) => self.commit(batch),
-                None => self.deliver_from_log(high_watermark)?,
-            }
-        }
-        while let Some(waiting) =
-            self.waiting.pop_front_if(|waiting| waiting.proposed.last_offset < high_watermark)
-        {
-            (waiting.done)(Ok(waiting.proposed));
-        }
-        self.activate();
-        Ok(())
-    }
-
-    fn load_snapshot_if_needed(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
-        let start = self.log.start();
-        if self.delivered >= high_watermark || (self.delivered >= 0 && self.delivered >= start) {
-            return Ok(());
-        }
-        match self.snapshots.latest().filter(|id| *id != SnapshotId::BOOTSTRAP) {
-            Some(id) => {
-                let mut reader = self.snapshots.open(id)?;
-                self.listener.load_snapshot(id.end_offset, id.epoch, &mut reader)?;
-                self.delivered = id.end_offset;
-            }
-            None if start > 0 => return Err(QuorumError::Gap { from: self.delivered.max(0), start }),
-            None => self.delivered = 0,
-        }
-        Ok(())
-    }
-
-    fn deliver_from_log(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
-        let offset = self.delivered;
-        let corrupt = |source| QuorumError::Corrupt { offset, source };
-        let run = self.log.read(offset, READ_BYTES)?;
-        let batches = batches::decode_run(run).map_err(corrupt)?;
-        if batches.is_empty() {
-            return Err(QuorumError::Gap { from: offset, start: self.log.start() });
-        }
-        for batch in batches {
-            // A watermark always stands between batches; the first one past it is not committed.
-            if batch.last_offset >= high_watermark {
-                break;
-            }
-            if batch.last_offset >= self.delivered {
-                self.commit(batch);
-            }
-        }
-        if self.delivered == offset {
-            return Err(QuorumError::Gap { from: offset, start: self.log.start() });
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, batch: Decoded) {
-        let Decoded { base_offset, last_offset, epoch, timestamp, size, values, .. } = batch;
-        self.delivered = last_offset + 1;
-        self.listener.commit(Committed { base_offset, last_offset, epoch, timestamp, size, values });
-    }
-}
-
-/// The machine counts on its own clock; people read another.
-fn to_wall_clock(report: &mut DescribeResponse, now: Time) {
-    let shift = |at: &mut Option<i64>| {
-        if let Some(at) = at {
-            *at += now.wall - now.monotonic;
-        }
-    };
-    report.now = now.wall;
-    for ReplicaInfo { last_fetch, last_caught_up, .. } in
-        report.voters.iter_mut().chain(&mut report.observers)
-    {
-        shift(last_fetch);
-        shift(last_caught_up);
     }
 }
