@@ -1,6 +1,7 @@
 //! `cargo xtask compat`: judges that nobody here wrote, put beside ours and beside Apache Kafka.
 
 pub mod clients;
+pub mod disk;
 pub mod wire;
 
 use anyhow::{Result, bail};
@@ -13,6 +14,7 @@ usage: cargo xtask compat JUDGE
   wire                             every message and version through Apache Kafka's own classes
   clients [--against apache|ottla] [--only NAME] [--all]
                                    client libraries in their versions, against one server
+  disk [--against apache|ottla]    one directory under Apache Kafka and the other, in turn; its tools on the files
 ";
 
 /// Runs one judge.
@@ -32,6 +34,8 @@ pub fn run(words: &[&str]) -> Result<()> {
             }
             clients::run(&choice)
         }
+        ["disk"] => disk::run(System::Ottla),
+        ["disk", "--against", system] => disk::run(System::parse(system)?),
         _ => bail!("no such judge\n\n{USAGE}"),
     }
 }
