@@ -20,7 +20,7 @@ use crate::dir::DirOptions;
 use crate::fs::{Disk, SimDisk};
 use crate::handles::Handles;
 use crate::map::Windows;
-use crate::{AppendError, Appended, LeaderAppend, Origin, ReadUpTo};
+use crate::{AbortedTxn, AppendError, Appended, LeaderAppend, Origin, ReadUpTo};
 
 const NOW: i64 = 1_700_000_000_000;
 
