@@ -5,7 +5,10 @@
 
 mod codegen;
 mod compat;
+mod dist;
 mod frame;
+mod it;
+mod fuzz;
 mod machine;
 mod peers;
 mod process;
@@ -23,7 +26,11 @@ usage: cargo xtask COMMAND
   test [--all]             everything this machine can test; with --all a missing program is a failure
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
-  compat wire|clients      judges that nobody here wrote, beside Apache Kafka
+  compat wire|clients|disk judges that nobody here wrote, beside Apache Kafka
+  fuzz [--seconds N] [TARGET ...]
+                           libFuzzer on every family of bytes from outside
+  it [GROUP]               the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
+  dist                     the release tree in target/dist/ottla/, and as a .tgz
   peers install|up|down|kill|start|run
                            the real Apache Kafka beside ours
 ";
@@ -46,6 +53,11 @@ fn run(words: &[&str]) -> Result<()> {
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
         ["compat", rest @ ..] => compat::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["it"] => it::run(None),
+        ["it", "--prove-on-apache"] => it::prove_on_apache(),
+        ["it", group] => it::run(Some(group)),
+        ["dist"] => dist::run(),
         ["peers", rest @ ..] => peers::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -1,0 +1,5 @@
+//! The fuzz target `snapshot`: see the function of that name.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ottla_fuzz::snapshot(input));
