@@ -1,0 +1,283 @@
+//! How the quorum, the desk and the follower come into being.
+
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Weak, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla_config::{Listener, NodeConfig};
+use ottla_metadata::decide::Bootstrap;
+use ottla_metadata::{Controller, Settings};
+use ottla_protocol::metadata_records::MetadataRecord;
+use ottla_quorum::{Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, format};
+use ottla_raft::{Endpoints, HostPort, ReplicaKey, VersionRange, VoterSet};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::desk::{Desk, Lead, Periods};
+use super::ear::{Alone, Ear};
+use super::follower::{Follower, Shown, SnapshotRules};
+use super::machine_name::machine_name;
+use super::{ControllerHost, STOP_MS, Threads};
+use crate::config_rules::Rules;
+use crate::dirs::Dirs;
+use crate::node::Node;
+use crate::start_error::StartError;
+
+/// The levels of `kraft.version` that this node supports.
+const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
+
+impl ControllerHost {
+    /// Opens the metadata log, starts the quorum and the controller, and waits until this node leads and shows what
+    /// is committed. The image is given to [`Node::publish`] from then on.
+    pub(crate) fn start(node: &Arc<Node>, dirs: Dirs) -> Result<ControllerHost, StartError> {
+        let config = node.static_config();
+        let quorum_error = |error: &dyn std::fmt::Display| StartError::Quorum(error.to_string());
+        let bootstrap = read_bootstrap(&dirs)?;
+        let name = machine_name();
+        let controllers =
+            resolve(&config.listeners.advertised_controllers, |name| node.bound_port(name), &name);
+        let replica = replica_config(config, &dirs, &controllers)?;
+        let (events, desk_inbox) = mpsc::channel();
+        let (news, follower_inbox) = mpsc::channel();
+        let ear = Ear::new(events.clone(), news, Arc::downgrade(node));
+        let (driver, quorum) =
+            Driver::start(DriverConfig::new(replica), ear, Alone).map_err(|e| quorum_error(&e))?;
+        let stop_quorum = |driver: Driver| {
+            let _ = quorum.shutdown(STOP_MS);
+            let _ = driver.join();
+        };
+        let own = ReplicaKey::new(config.node_id, dirs.metadata_dir_id);
+        let voters = quorum.status().voters;
+        if !voters.is_only(&own) {
+            stop_quorum(driver);
+            return Err(several_voters(&voters));
+        }
+        let (lead, shown) = (Lead::default(), Shown::default());
+        let rules = SnapshotRules {
+            after_bytes: u64::try_from(config.metadata.snapshot_after_bytes).unwrap_or(1).max(1),
+            after: config.metadata.snapshot_interval_ms.map(|ms| Duration::from_millis(ms.max(0) as u64)),
+        };
+        let follower = Follower::new(Arc::downgrade(node), quorum.clone(), shown.clone(), rules);
+        let controller = Controller::new(settings(config, &dirs.cluster_id), Box::new(config_rules(node)));
+        let seed = Uuid::new_v4().as_u128() as u64;
+        let periods = Periods {
+            no_op_ms: config.metadata.idle_interval_ms.map(i64::from),
+            balance_ms: config
+                .replication
+                .auto_leader_rebalance
+                .then_some(config.replication.leader_imbalance_check_interval_ms),
+            unclean_ms: config.replication.unclean_election_interval_ms,
+        };
+        let desk =
+            Desk::new(controller, quorum.clone(), events.clone(), seed, bootstrap, lead.clone(), periods);
+        let follower = spawn("metadata", Arc::downgrade(node), move || follower.run(&follower_inbox))?;
+        let desk = spawn("controller", Arc::downgrade(node), move || desk.run(&desk_inbox))?;
+        let host = ControllerHost {
+            events,
+            quorum,
+            lead,
+            shown,
+            incarnation_id: Uuid::new_v4(),
+            broker_epoch: AtomicI64::new(-1),
+            threads: Mutex::new(Some(Threads { quorum: driver, desk, follower })),
+        };
+        let wait = Duration::from_millis(config.broker.registration_timeout_ms.max(1) as u64);
+        if !host.lead.wait(wait) {
+            let status = host.quorum.status();
+            host.stop();
+            return Err(StartError::Quorum(format!(
+                "no controller became active within {} ms (role {}, epoch {}, leader {:?})",
+                wait.as_millis(),
+                status.role,
+                status.epoch,
+                status.leader
+            )));
+        }
+        host.register_controller(&controllers);
+        Ok(host)
+    }
+}
+
+fn several_voters(voters: &VoterSet) -> StartError {
+    let ids: Vec<String> = voters.ids().map(|id| id.to_string()).collect();
+    if ids.is_empty() {
+        return StartError::Quorum(
+            "this directory was formatted without voters, and no other controller can be asked for them\n    next: format it with --standalone, or set controller.quorum.voters".into(),
+        );
+    }
+    StartError::NotServedYet(format!(
+        "the voters of the metadata quorum are {}; a quorum of more than this node is not served yet (docs/STATUS.md)\n    next: a single voter, this node",
+        ids.join(", ")
+    ))
+}
+
+/// Runs `work` on a named thread; a node whose controller panicked cannot go on.
+fn spawn(
+    name: &'static str,
+    node: Weak<Node>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    struct Guard(&'static str, Weak<Node>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if std::thread::panicking()
+                && let Some(node) = self.1.upgrade()
+            {
+                node.fail(&format!("the {} thread panicked", self.0));
+            }
+        }
+    }
+    let work = move || {
+        let _guard = Guard(name, node);
+        work();
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(StartError::Thread)
+}
+
+fn config_rules(node: &Arc<Node>) -> Rules {
+    let file = Arc::new(node.static_config().clone());
+    let (weak, fallback) = (Arc::downgrade(node), file.clone());
+    Rules::new(file, move || weak.upgrade().map_or_else(|| fallback.clone(), |node| node.config()))
+}
+
+/// What the controller is told of this node's configuration.
+pub(super) fn settings(config: &NodeConfig, cluster_id: &str) -> Settings {
+    Settings {
+        default_partitions: config.topics.partitions,
+        default_replication_factor: i16::try_from(config.topics.replication_factor).unwrap_or(i16::MAX),
+        session_timeout_ms: config.broker.session_timeout_ms.into(),
+        static_min_insync_replicas: config.topic_defaults.min_insync_replicas,
+        static_unclean_leader_election: config.topic_defaults.unclean_leader_election,
+        delete_topic_enable: config.topics.delete_enabled,
+        ..Settings::new(config.node_id, cluster_id)
+    }
+}
+
+/// The records that a new cluster begins with.
+fn read_bootstrap(dirs: &Dirs) -> Result<Bootstrap, StartError> {
+    let path = dirs.metadata.path();
+    let values = format::read_bootstrap(&**dirs.metadata.disk(), path)
+        .map_err(|error| StartError::Quorum(error.to_string()))?;
+    let Some(values) = values else { return Ok(Bootstrap::missing()) };
+    bootstrap(&values)
+        .map_err(|why| StartError::Quorum(format!("{}: {why}", path.join(format::BOOTSTRAP_FILE).display())))
+}
+
+fn bootstrap(values: &[Bytes]) -> Result<Bootstrap, String> {
+    let decode = |(index, value): (usize, &Bytes)| {
+        MetadataRecord::decode_framed(value)
+            .map_err(|error| format!("record {index} is not understood: {error}"))
+    };
+    let records = values.iter().enumerate().map(decode).collect::<Result<Vec<_>, _>>()?;
+    Bootstrap::from_records(records)
+        .ok_or_else(|| "it names no metadata.version that this release can run".to_owned())
+}
+
+/// Listeners as others are told of them: a host for each, and the port that a listener on port 0 got.
+pub(super) fn resolve(
+    listeners: &[Listener],
+    bound_port: impl Fn(&str) -> Option<u16>,
+    name: &str,
+) -> Vec<Listener> {
+    listeners
+        .iter()
+        .map(|listener| {
+            let port = match listener.port {
+                0 => bound_port(&listener.name).unwrap_or(0),
+                port => port,
+            };
+            let host = listener.host.clone().unwrap_or_else(|| name.to_owned());
+            Listener { host: Some(host), port, ..listener.clone() }
+        })
+        .collect()
+}
+
+fn replica_config(
+    config: &NodeConfig,
+    dirs: &Dirs,
+    controllers: &[Listener],
+) -> Result<ReplicaConfig, StartError> {
+    let quorum = &config.quorum;
+    let listener = config.listeners.controller_names.first().cloned().unwrap_or_default();
+    let voters = quorum
+        .voters
+        .iter()
+        .map(|voter| (voter.id, HostPort::new(voter.address.host.clone(), voter.address.port)));
+    let voters = VoterSet::from_static(&listener, voters);
+    if !voters.is_empty() && (voters.len() > 1 || voters.get(config.node_id).is_none()) {
+        return Err(several_voters(&voters));
+    }
+    let endpoints = controllers
+        .iter()
+        .map(|at| (at.name.clone(), HostPort::new(at.host.clone().unwrap_or_default(), at.port)));
+    let raft = ottla_raft::Config {
+        can_become_voter: config.roles.controller,
+        listener,
+        endpoints: Endpoints::from_pairs(endpoints),
+        kraft_versions: KRAFT_VERSIONS,
+        static_voters: voters,
+        bootstrap: quorum
+            .bootstrap_servers
+            .iter()
+            .map(|at| HostPort::new(at.host.clone(), at.port))
+            .collect(),
+        election_timeout_ms: quorum.election_timeout_ms.into(),
+        election_backoff_max_ms: quorum.election_backoff_max_ms.into(),
+        fetch_timeout_ms: quorum.fetch_timeout_ms.into(),
+        request_timeout_ms: quorum.request_timeout_ms.into(),
+        retry_backoff_ms: quorum.retry_backoff_ms.into(),
+        fetch_max_bytes: quorum.fetch_max_bytes,
+        fetch_snapshot_max_bytes: quorum.fetch_snapshot_max_bytes,
+        auto_join: quorum.auto_join,
+        ..ottla_raft::Config::new(dirs.cluster_id.clone(), config.node_id, dirs.metadata_dir_id)
+    };
+    Ok(ReplicaConfig {
+        log_dir: dirs.metadata.clone(),
+        clean: dirs.metadata_clean,
+        raft,
+        limits: LogLimits {
+            segment_bytes: u32::try_from(config.metadata.segment_bytes).unwrap_or(1 << 30),
+            segment_ms: config.metadata.segment_ms,
+        },
+        retention: Retention { bytes: config.metadata.retention_bytes, ms: config.metadata.retention_ms },
+        seed: Uuid::new_v4().as_u128() as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_config::SecurityProtocol;
+    use ottla_metadata::MetadataVersion;
+
+    fn listener(name: &str, host: Option<&str>, port: u16) -> Listener {
+        Listener {
+            name: name.to_owned(),
+            host: host.map(str::to_owned),
+            port,
+            protocol: SecurityProtocol::Plaintext,
+        }
+    }
+
+    #[test]
+    fn what_is_advertised_has_a_host_and_a_port() {
+        let listeners = [listener("A", None, 0), listener("B", Some("h"), 9)];
+        let resolved = resolve(&listeners, |name| (name == "A").then_some(4711), "me");
+        assert_eq!(resolved, [listener("A", Some("me"), 4711), listener("B", Some("h"), 9)]);
+    }
+
+    #[test]
+    fn bootstrap_records_must_be_understood_and_name_a_version() {
+        let formatted = Bootstrap::formatted(MetadataVersion::LATEST);
+        let values: Vec<Bytes> = formatted
+            .records()
+            .iter()
+            .map(|(record, version)| record.encode_framed(*version).unwrap().into())
+            .collect();
+        assert_eq!(bootstrap(&values).unwrap().version(), MetadataVersion::LATEST);
+        assert!(bootstrap(&[]).unwrap_err().contains("no metadata.version"));
+        assert!(bootstrap(&[Bytes::from_static(&[9])]).unwrap_err().contains("record 0"));
+    }
+}

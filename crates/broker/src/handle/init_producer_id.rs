@@ -1,0 +1,142 @@
+//! InitProducerId (key 22): producer ids for idempotent producers. Transactions are not served yet.
+//!
+//! Ids come from the controller in blocks and are handed out one by one (Kafka's `RPCProducerIdManager`).
+
+use std::ops::Range;
+
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::{
+    AllocateProducerIdsRequest, InitProducerIdRequestView, InitProducerIdResponse,
+};
+use parking_lot::Mutex;
+use tracing::{info, warn};
+
+use crate::dispatch::Call;
+use crate::node::Node;
+use crate::reply::{Outcome, Refusal};
+
+const NO_PRODUCER_ID: i64 = -1;
+const NO_PRODUCER_EPOCH: i16 = -1;
+/// How long a new block may take.
+const BLOCK_TIMEOUT_MS: i32 = 5_000;
+
+pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
+    let request: InitProducerIdRequestView<'_> = call.view()?;
+    let former = if call.version() >= 3 {
+        (request.producer_id, request.producer_epoch)
+    } else {
+        (NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
+    };
+    if let Some(error) = refusal(request.transactional_id, former) {
+        return call.reply(&refused(error));
+    }
+    // Without a transactional id nothing ties the producer to its former life: it always gets a new id.
+    let node = call.node();
+    if let Some(id) = node.producer_ids().at_hand() {
+        return call.reply(&granted(id));
+    }
+    let (node, to) = (node.clone(), call.reply_to());
+    Ok(Outcome::Later(Box::pin(async move {
+        let id = node.producer_ids().next(&node).await;
+        to.with(&id.map_or_else(refused, granted))
+    })))
+}
+
+fn refusal(transactional_id: Option<&str>, (id, epoch): (i64, i16)) -> Option<ErrorCode> {
+    let half_known = (id == NO_PRODUCER_ID) != (epoch == NO_PRODUCER_EPOCH);
+    // As FindCoordinator says of transactional ids: not served yet, and no use to ask again (docs/STATUS.md).
+    (half_known || transactional_id.is_some()).then_some(ErrorCode::InvalidRequest)
+}
+
+fn granted(producer_id: i64) -> InitProducerIdResponse {
+    InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() }
+}
+
+fn refused(error: ErrorCode) -> InitProducerIdResponse {
+    InitProducerIdResponse {
+        error_code: error.code(),
+        producer_id: NO_PRODUCER_ID,
+        producer_epoch: NO_PRODUCER_EPOCH,
+        ..Default::default()
+    }
+}
+
+/// Producer ids that nobody has had.
+#[derive(Debug, Default)]
+pub(crate) struct ProducerIds {
+    left: Mutex<Range<i64>>,
+    refill: tokio::sync::Mutex<()>,
+}
+
+impl ProducerIds {
+    /// One of the block in use, if it has one left.
+    fn at_hand(&self) -> Option<i64> {
+        self.left.lock().next()
+    }
+
+    /// One of the block in use, or of the next.
+    ///
+    /// # Errors
+    /// COORDINATOR_LOAD_IN_PROGRESS, on which clients ask again, when the controller gives no block.
+    async fn next(&self, node: &Node) -> Result<i64, ErrorCode> {
+        // One asks for the block, the others wait for it.
+        let _turn = self.refill.lock().await;
+        if let Some(id) = self.at_hand() {
+            return Ok(id);
+        }
+        let block = allocate(node).await?;
+        info!(
+            "[ProducerIdManager id={}] new block of producer ids: {} to {}",
+            node.node_id(),
+            block.start,
+            block.end - 1
+        );
+        *self.left.lock() = block;
+        self.at_hand().ok_or(ErrorCode::CoordinatorLoadInProgress)
+    }
+}
+
+async fn allocate(node: &Node) -> Result<Range<i64>, ErrorCode> {
+    let controller = node.controller();
+    let request =
+        AllocateProducerIdsRequest { broker_id: node.node_id(), broker_epoch: controller.broker_epoch() };
+    let decide = move |turn: &mut crate::controller_host::Turn<'_>| {
+        turn.controller.view().allocate_producer_ids(&request)
+    };
+    match controller.committed(BLOCK_TIMEOUT_MS, decide).await {
+        Ok((response, _)) if response.error_code == 0 => {
+            let first = response.producer_id_start;
+            Ok(first..first + i64::from(response.producer_id_len))
+        }
+        Ok((response, _)) => {
+            warn!("no block of producer ids: error {}", response.error_code);
+            Err(ErrorCode::CoordinatorLoadInProgress)
+        }
+        Err(error) => {
+            warn!("no block of producer ids: {error}");
+            Err(ErrorCode::CoordinatorLoadInProgress)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_handed_out_once() {
+        let ids = ProducerIds::default();
+        assert_eq!(ids.at_hand(), None);
+        *ids.left.lock() = 1000..1003;
+        assert_eq!([(); 4].map(|()| ids.at_hand()), [Some(1000), Some(1001), Some(1002), None]);
+    }
+
+    #[test]
+    fn ids_and_epochs_come_together_and_transactions_later() {
+        assert_eq!(refusal(None, (-1, -1)), None);
+        assert_eq!(refusal(None, (7, 2)), None);
+        for bad in [refusal(None, (7, -1)), refusal(None, (-1, 0)), refusal(Some("t"), (-1, -1))] {
+            assert_eq!(bad, Some(ErrorCode::InvalidRequest));
+        }
+    }
+}
