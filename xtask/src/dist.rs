@@ -1,0 +1,114 @@
+//! `cargo xtask dist`: the release tree in Kafka's shape at `target/dist/ottla/`, and the same as a `.tgz` that comes out
+//! byte for byte the same from the same sources.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::machine;
+use crate::process;
+use crate::server;
+
+/// Where the tree lies, once [`lay_out`] has run.
+pub fn tree() -> PathBuf {
+    process::target().join("dist/ottla")
+}
+
+/// Builds, lays out and packs.
+pub fn run() -> Result<()> {
+    lay_out()?;
+    let archive = pack()?;
+    println!("{}\n{} ({} KiB)", tree().display(), archive.display(), fs::metadata(&archive)?.len() / 1024);
+    Ok(())
+}
+
+/// Builds our program and lays the tree out anew.
+pub fn lay_out() -> Result<()> {
+    server::build()?;
+    let (root, tree) = (process::root(), tree());
+    if tree.exists() {
+        fs::remove_dir_all(&tree)?;
+    }
+    fs::create_dir_all(&tree)?;
+    copy_dir(&root.join("bin"), &tree.join("bin"), 0o755)?;
+    copy_dir(&root.join("config"), &tree.join("config"), 0o644)?;
+    for (from, to) in [("LICENSE", "LICENSE"), ("NOTICE", "NOTICE"), ("README.md", "README")] {
+        copy(&root.join(from), &tree.join(to), 0o644)?;
+    }
+    let binary = tree.join("bin/ottla");
+    copy(&server::binary(), &binary, 0o755)?;
+    match machine::on_path("strip") {
+        Some(strip) => process::checked(Command::new(strip).arg(&binary), Duration::from_secs(60)).map(drop),
+        None => {
+            eprintln!("dist: the program keeps its symbols (lacking: strip, in binutils)");
+            Ok(())
+        }
+    }
+}
+
+/// The `.tgz` of the tree, with its SHA-512 beside it.
+fn pack() -> Result<PathBuf> {
+    let version = version()?;
+    let dist = process::target().join("dist");
+    let name = format!("ottla-{version}");
+    let (tar, archive) = (dist.join(format!("{name}.tar")), dist.join(format!("{name}.tgz")));
+    let mut command = Command::new("tar");
+    command.current_dir(&dist).args(["--sort=name", "--format=ustar", "--owner=0", "--group=0", "--numeric-owner"]);
+    command.arg(format!("--mtime=@{}", time_of_sources()?)).arg(format!("--transform=s,^ottla,{name},"));
+    command.args(["--mode=u+rw,go+r-w", "-cf"]).arg(&tar).arg("ottla");
+    process::checked(&mut command, Duration::from_secs(60)).context("packing takes GNU tar")?;
+    process::checked(Command::new("gzip").args(["-9", "-n", "-f"]).arg(&tar), Duration::from_secs(120))?;
+    fs::rename(dist.join(format!("{name}.tar.gz")), &archive)?;
+    if machine::on_path("sha512sum").is_some() {
+        let file = archive.file_name().context("the archive has a name")?;
+        let sum = process::checked(
+            Command::new("sha512sum").arg(file).current_dir(&dist),
+            Duration::from_secs(30),
+        )?;
+        fs::write(dist.join(format!("{name}.tgz.sha512")), sum)?;
+    }
+    Ok(archive)
+}
+
+/// The time of the last commit: what is packed from the same sources has the same times.
+fn time_of_sources() -> Result<u64> {
+    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+        return epoch.trim().parse().context("SOURCE_DATE_EPOCH");
+    }
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"]).current_dir(process::root());
+    let text = process::checked(&mut git, Duration::from_secs(20));
+    Ok(text.ok().and_then(|t| t.trim().parse().ok()).unwrap_or(0))
+}
+
+fn version() -> Result<String> {
+    let manifest = fs::read_to_string(process::root().join("Cargo.toml"))?;
+    let line = manifest.lines().find(|l| l.starts_with("version = ")).context("Cargo.toml has a version")?;
+    line.split('"').nth(1).map(str::to_owned).context("the version is quoted")
+}
+
+fn copy_dir(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let mut count = 0;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &to.join(entry.file_name()), mode)?;
+        } else {
+            copy(&entry.path(), &to.join(entry.file_name()), mode)?;
+        }
+        count += 1;
+    }
+    ensure!(count > 0, "{} is empty", from.display());
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("{} to {}", from.display(), to.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode))?;
+    Ok(())
+}
