@@ -30,6 +30,7 @@ impl Node {
             self.delete(topic, *topic_id, *index, *topic_is_gone);
         }
         self.lead(&image, local.leaders);
+        self.hold(&image, &local.followers);
         for follower in &local.followers {
             if let Some(partition) = self.partitions().by_id(follower.topic_id, follower.index) {
                 partition.resign(follower.partition.leader_epoch);
@@ -63,6 +64,45 @@ impl Node {
         }
     }
 
+    /// Opens the replicas that lie on this node's disk although it does not lead them now.
+    fn hold(self: &Arc<Self>, image: &Image, followers: &[LocalPartition]) {
+        let here: Vec<&LocalPartition> = followers
+            .iter()
+            .filter(|f| self.dirs().iter().any(|dir| dir.holds(&f.topic, f.index)))
+            .filter(|f| self.partitions().by_id(f.topic_id, f.index).is_none())
+            .collect();
+        let threads = self.config().log.recovery_threads_per_dir.max(1) as usize * self.dirs().len();
+        in_parallel(here, threads, |local| {
+            let config = self.topic_config(image, &local.topic);
+            self.open(local, config, self.choose_dir(local));
+        });
+    }
+
+    /// Opens one partition and puts it into the table.
+    fn open(&self, local: &LocalPartition, config: Arc<TopicConfig>, dir: usize) -> Option<Arc<Partition>> {
+        let opened = Partition::open(
+            &self.dirs()[dir],
+            dir,
+            &local.topic,
+            local.topic_id,
+            local.index,
+            config,
+            self.producer_expiry_ms(),
+            wall_ms(),
+        );
+        match opened {
+            Ok(partition) => {
+                let partition = Arc::new(partition);
+                self.partitions().insert(partition.clone());
+                Some(partition)
+            }
+            Err(OpenError { path, why }) => {
+                error!("cannot open {}: {why}; the partition stays offline", path.display());
+                None
+            }
+        }
+    }
+
     /// Leads these partitions from now on, opening or making those that are new.
     fn lead(self: &Arc<Self>, image: &Arc<Image>, leaders: Vec<LocalPartition>) {
         let mut configs: HashMap<Arc<str>, Arc<TopicConfig>> = HashMap::new();
@@ -89,25 +129,8 @@ impl Node {
             })
             .collect();
         in_parallel(planned, threads, |(local, config, dir)| {
-            let opened = Partition::open(
-                &self.dirs()[dir],
-                dir,
-                &local.topic,
-                local.topic_id,
-                local.index,
-                config.clone(),
-                self.producer_expiry_ms(),
-                wall_ms(),
-            );
-            match opened {
-                Ok(partition) => {
-                    let partition = Arc::new(partition);
-                    self.partitions().insert(partition.clone());
-                    self.lead_one(&partition, &local, config);
-                }
-                Err(OpenError { path, why }) => {
-                    error!("cannot open {}: {why}; the partition stays offline", path.display());
-                }
+            if let Some(partition) = self.open(&local, config.clone(), dir) {
+                self.lead_one(&partition, &local, config);
             }
         });
     }

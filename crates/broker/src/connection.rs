@@ -76,7 +76,7 @@ impl Connection {
             Ok(()) => debug!(client = %self.peer.address, "client left"),
             Err(End::Refused(refusal)) => {
                 // What was already answered still leaves.
-                let _ = self.outbox.flush(&self.stream, &self.thread.scratch).await;
+                let _ = self.outbox.flush(&self.stream).await;
                 info!("[SocketServer listenerName={}] closing connection from {}: {refusal}", self.peer.listener_name, self.peer.address);
             }
             Err(End::Io(error)) => debug!(client = %self.peer.address, %error, "connection broke"),
@@ -89,7 +89,7 @@ impl Connection {
             let Some(mut drained) = drained else { return Ok(()) };
             last_active_ms.set(self.thread.now_ms());
             loop {
-                self.outbox.flush(&self.stream, &self.thread.scratch).await?;
+                self.outbox.flush(&self.stream).await?;
                 match drained {
                     Drained::Dry => break,
                     Drained::Ended => return Ok(()),
@@ -97,7 +97,7 @@ impl Connection {
                     Drained::Waits(pending) => {
                         let reply = pending.await?;
                         let last = reply.last;
-                        self.outbox.push(reply);
+                        self.outbox.push(reply)?;
                         last_active_ms.set(self.thread.now_ms());
                         drained = if last { Drained::Ended } else { self.drain_held()? };
                     }
@@ -168,7 +168,7 @@ impl Connection {
             match dispatch::dispatch(&self.thread, &self.peer, frame)? {
                 Outcome::Reply(reply) => {
                     let last = reply.last;
-                    self.outbox.push(reply);
+                    self.outbox.push(reply)?;
                     if last {
                         return Ok((used, Drained::Ended));
                     }

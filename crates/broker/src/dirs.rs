@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_config::NodeConfig;
-use ottla_log::{CheckpointEntry, CheckpointKind, DirKind, DirOptions, Handles, LogDir, PartitionDir, Windows};
+use ottla_log::{CheckpointEntry, CheckpointKind, DirKind, DirOptions, Handles, LogDir, PartitionDir, map::Windows};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -137,8 +137,10 @@ pub(crate) struct Dirs {
     /// The broker epoch before this start, if every directory was closed and agrees on it (ELR, KIP-966).
     pub(crate) previous_broker_epoch: i64,
     pub(crate) metadata_dir_id: Uuid,
-    /// Kept for its lock, when the metadata directory is not one of the others.
-    _metadata: Option<LogDir>,
+    /// Where the metadata quorum keeps its log: one of `all`, or a directory of its own.
+    pub(crate) metadata: LogDir,
+    /// Whether the quorum's log was closed by the last process.
+    pub(crate) metadata_clean: bool,
 }
 
 pub(crate) fn open(config: &NodeConfig) -> Result<Dirs, StartError> {
@@ -183,11 +185,11 @@ pub(crate) fn open(config: &NodeConfig) -> Result<Dirs, StartError> {
         }));
     }
     let metadata_path = Path::new(&config.dirs.metadata);
-    let (metadata_dir_id, metadata) = match all.iter().find(|d| d.path() == metadata_path) {
-        Some(dir) => (dir.id, None),
+    let (metadata_dir_id, metadata, metadata_clean) = match all.iter().find(|d| d.path() == metadata_path) {
+        Some(dir) => (dir.id, dir.log.clone(), dir.clean),
         None => {
             let (log, id) = open_one(metadata_path, &options, config.node_id, &mut cluster)?;
-            (id, Some(log))
+            (id, log, false)
         }
     };
     // From here on a crash means an unclean stop.
@@ -198,7 +200,7 @@ pub(crate) fn open(config: &NodeConfig) -> Result<Dirs, StartError> {
     let first = epochs.next().flatten();
     let previous_broker_epoch = if epochs.all(|e| e == first) { first.unwrap_or(-1) } else { -1 };
     let cluster_id = cluster.map(|(id, _)| id).unwrap_or_default();
-    Ok(Dirs { all, cluster_id, previous_broker_epoch, metadata_dir_id, _metadata: metadata })
+    Ok(Dirs { all, cluster_id, previous_broker_epoch, metadata_dir_id, metadata, metadata_clean })
 }
 
 /// The topic whose partition is the quorum's, not a broker's.

@@ -183,8 +183,8 @@ impl GroupHost {
                 for record in all {
                     let record = record.map_err(|e| format!("batch at offset {}: {e}", header.base_offset))?;
                     if header.is_control() {
-                        if let Ok(ControlRecord::EndTransaction { committed, .. }) = ControlRecord::parse(&record) {
-                            inner.shard.replay_marker(header.producer_id, committed);
+                        if let Ok(ControlRecord::EndTransaction { commit, .. }) = ControlRecord::parse(&record) {
+                            inner.shard.replay_marker(header.producer_id, commit);
                         }
                         continue;
                     }

@@ -130,7 +130,7 @@ fn write_entries(node: &Node, kind: CheckpointKind, entries: &[Vec<CheckpointEnt
     for (dir, entries) in node.dirs().iter().zip(entries) {
         // A file that says the same already is left alone: an idle node writes nothing.
         if dir.is_online() && dir.changed(kind, entries) {
-            if let Err(error) = dir.log().write_checkpoint(kind, entries) {
+            if let Err(error) = dir.log().write_checkpoint(kind, entries.clone()) {
                 error!("cannot write a checkpoint in {}: {error}", dir.path().display());
             }
         }

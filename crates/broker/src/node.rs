@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::NodeConfig;
+use ottla_config::describe::BrokerConfigs;
 use ottla_metadata::Image;
 use ottla_protocol::{ErrorCode, Listener};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
@@ -19,6 +20,7 @@ use crate::dirs::{self, Dir};
 use crate::disk::DiskPool;
 use crate::fetch_session::Sessions;
 use crate::group_host::GroupHost;
+use crate::handle::init_producer_id::ProducerIds;
 use crate::housekeeping;
 use crate::listen::{self, Accepting, Connections};
 use crate::network::{self, Limits};
@@ -32,6 +34,9 @@ const DISK_THREADS: usize = 2;
 /// A running node.
 pub struct Node {
     config: ArcSwap<NodeConfig>,
+    /// The levels of the configuration: file, cluster, this broker.
+    configs: Mutex<BrokerConfigs>,
+    producer_ids: ProducerIds,
     /// The configuration of the file, without what was set dynamically.
     static_config: NodeConfig,
     cluster_id: String,
@@ -104,6 +109,8 @@ impl Node {
             stopping: AtomicBool::new(false),
             failed: Notify::new(),
             static_config: config.clone(),
+            configs: Mutex::new(BrokerConfigs::new(config.clone())),
+            producer_ids: ProducerIds::default(),
             config: ArcSwap::from_pointee(config),
         });
         let controller = ControllerHost::start(&node, dirs)?;
@@ -179,7 +186,7 @@ impl Node {
         if self.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.controller().leave_cluster();
+        self.controller().leave_cluster(self);
         // The acceptors and the timers hold the network threads' senders: with them gone, those threads end too.
         if let Some(main) = self.main.lock().take() {
             let _ = main.stop.send(());
@@ -230,6 +237,20 @@ impl Node {
 
     pub(crate) fn static_config(&self) -> &NodeConfig {
         &self.static_config
+    }
+
+    /// The levels of the configuration, to be described.
+    pub(crate) fn broker_configs(&self) -> MutexGuard<'_, BrokerConfigs> {
+        self.configs.lock()
+    }
+
+    pub(crate) fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    /// The port that a listener is bound to.
+    pub(crate) fn bound_port(&self, listener: &str) -> Option<u16> {
+        self.bound.iter().find(|(name, _)| name == listener).map(|(_, address)| address.port())
     }
 
     pub(crate) fn image(&self) -> Arc<Image> {
@@ -314,10 +335,12 @@ impl Node {
         let values = |resource| image.configs.of(&resource).map(|v| (**v).clone()).unwrap_or_default();
         let cluster = values(ottla_metadata::image::ConfigResource::cluster());
         let own = values(ottla_metadata::image::ConfigResource::broker(self.node_id()));
-        let (config, problems) = self.static_config.with_dynamic(&cluster, &own);
-        for problem in problems {
+        let mut configs = self.configs.lock();
+        for problem in configs.set_dynamic(&cluster, &own) {
             warn!("a dynamic broker configuration is not applied: {problem}");
         }
+        let config = configs.current().clone();
+        drop(configs);
         self.config.store(Arc::new(config));
     }
 }

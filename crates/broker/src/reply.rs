@@ -108,4 +108,6 @@ pub(crate) enum Refusal {
     Unanswerable { api: ApiKey, version: i16, error: EncodeError },
     #[error("{0}")]
     Told(&'static str),
+    #[error("cannot read a log file: {0}")]
+    File(#[from] std::io::Error),
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use ottla_config::NodeConfig;
 use ottla_metadata::MetadataVersion;
-use ottla_metadata::decide::bootstrap::Bootstrap;
+use ottla_metadata::decide::Bootstrap;
 use ottla_records::uuid_text;
 use ottla_tools::storage::{FormatPlan, Voters, format};
 

@@ -62,7 +62,8 @@ fn find(node: &Node, key_type: i8, key: &str, listener: &str) -> Coordinator {
     match key_type {
         GROUP => {}
         TRANSACTION => {
-            return failed(ErrorCode::CoordinatorNotAvailable, Some("Transactions are not served by this node yet."));
+            // Not a retriable error: a producer would wait for what does not come.
+            return failed(ErrorCode::InvalidRequest, Some("Transactions are not served by this release yet."));
         }
         _ => return failed(ErrorCode::InvalidRequest, Some("Unknown coordinator key type.")),
     }

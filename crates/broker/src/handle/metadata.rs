@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ottla_metadata::Image;
 use ottla_metadata::image::Topic;
+use ottla_metadata::image::describe::Leader;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -62,7 +63,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
             None => missing.push(name.to_owned()),
         }
     }
-    let create = node.config().auto_create_topics_enable && (version < 4 || request.allow_auto_topic_creation);
+    let create = node.config().topics.auto_create && (version < 4 || request.allow_auto_topic_creation);
     if missing.is_empty() || !create {
         found.extend(missing.iter().map(|n| absent(ErrorCode::UnknownTopicOrPartition, Some(n), Uuid::nil())));
         return call.reply(&answer(node, &image, &ask, found));
@@ -98,9 +99,9 @@ fn describe(image: &Image, topic: &Topic, ask: &Ask) -> MetadataResponseTopic {
         .map(|(&partition_index, partition)| {
             let view = image.describe(partition, &ask.listener_name);
             let error = match view.leader {
-                ottla_metadata::image::Leader::Reachable(_) => ErrorCode::None,
-                ottla_metadata::image::Leader::ListenerMissing(_) => ErrorCode::ListenerNotFound,
-                ottla_metadata::image::Leader::None => ErrorCode::LeaderNotAvailable,
+                Leader::Reachable(_) => ErrorCode::None,
+                Leader::ListenerMissing(_) => ErrorCode::ListenerNotFound,
+                Leader::None => ErrorCode::LeaderNotAvailable,
             };
             MetadataResponsePartition {
                 error_code: error.code(),

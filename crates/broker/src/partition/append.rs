@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ottla_config::topic::{Compression as TopicCompression, TimestampType as TopicTimestampType};
-use ottla_log::{AppendError, LeaderAppend, Origin, Transaction};
+use ottla_log::{AppendError, Flushed, LeaderAppend, Origin, Transaction};
 use ottla_protocol::ErrorCode;
 use ottla_records::validate::{self, Accepted, Rejected, Rules};
 use ottla_records::{Batch, BatchHeader, Compression, Compressor, Decompressor, TimestampType, builder};
@@ -148,10 +148,10 @@ impl Partition {
         append: &LeaderAppend,
         accepted: Accepted<'_>,
     ) -> Result<Appended, AppendRefusal> {
-        let appended = state.log.append_as_leader(append, &[accepted]).map_err(refusal)?;
+        let appended = state.log_mut().append_as_leader(append, &[accepted]).map_err(refusal)?;
         if !appended.duplicate && state.in_sync <= 1 {
-            let end = state.log.log_end();
-            self.high_watermark.store(state.log.set_high_watermark(end), Ordering::Release);
+            let end = state.log().log_end();
+            self.high_watermark.store(state.log_mut().set_high_watermark(end), Ordering::Release);
         }
         let durable = appended.flush_due.then(|| self.flush_soon(state));
         if appended.rolled && durable.is_none() {
@@ -161,7 +161,7 @@ impl Partition {
             base_offset: appended.first_offset,
             next_offset: appended.last_offset + 1,
             log_append_time_ms: appended.log_append_time,
-            log_start_offset: state.log.log_start(),
+            log_start_offset: state.log().log_start(),
             durable,
         })
     }
@@ -170,20 +170,24 @@ impl Partition {
 impl Partition {
     /// Flushes completed segments in the background, so that recovery need not read them.
     fn flush_completed(self: &Arc<Self>, state: &mut State) {
-        let Ok(Some(work)) = state.log.flush_work_of_completed() else { return };
+        let Ok(Some(work)) = state.log_mut().flush_work_of_completed() else { return };
         let partition = self.clone();
         self.log_dir.log().flusher().submit(work, move |flushed| match flushed {
-            Ok(flushed) => {
-                partition.state.lock().log.flushed(&flushed, wall_ms());
-            }
+            Ok(flushed) => partition.note_flushed(&flushed),
             Err(error) => tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index),
         });
+    }
+
+    fn note_flushed(&self, flushed: &Flushed) {
+        if let Some(log) = &mut self.state.lock().log {
+            log.flushed(flushed, wall_ms());
+        }
     }
 
     /// Hands the log's unflushed files to the directory's flusher; one round of fsyncs serves many partitions.
     pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) -> Durable {
         let (done, durable) = oneshot::channel();
-        let work = match state.log.flush_work() {
+        let work = match state.log_mut().flush_work() {
             Ok(Some(work)) => work,
             Ok(None) => {
                 drop(done.send(true));
@@ -199,9 +203,7 @@ impl Partition {
         self.log_dir.log().flusher().submit(work, move |flushed| {
             let succeeded = flushed.is_ok();
             match flushed {
-                Ok(flushed) => {
-                    partition.state.lock().log.flushed(&flushed, wall_ms());
-                }
+                Ok(flushed) => partition.note_flushed(&flushed),
                 Err(error) => tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index),
             }
             drop(done.send(succeeded));

@@ -50,7 +50,7 @@ impl Partition {
         let mut state = self.state.lock();
         state.check_leader(current_leader_epoch)?;
         let leader_epoch = state.leader_epoch;
-        let log = &mut state.log;
+        let log = state.log_mut();
         let mut decompressor = Decompressor::new();
         let plain = |offset| Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
         let (found, before) = match moment {
@@ -83,7 +83,7 @@ impl Partition {
     pub(crate) fn epoch_end(&self, epoch: i32, current_leader_epoch: i32) -> Result<(i32, i64), ErrorCode> {
         let state = self.state.lock();
         state.check_leader(current_leader_epoch)?;
-        Ok(state.log.end_of_epoch(epoch).unwrap_or((-1, -1)))
+        Ok(state.log().end_of_epoch(epoch).unwrap_or((-1, -1)))
     }
 
     /// Raises the log start offset; -1 stands for the high watermark. Returns the new log start.
@@ -94,16 +94,16 @@ impl Partition {
             // A compacted topic's records are dropped by key, not by offset.
             return Err(ErrorCode::PolicyViolation);
         }
-        let high_watermark = state.log.high_watermark();
+        let high_watermark = state.log().high_watermark();
         let offset = if offset == -1 { high_watermark } else { offset };
         if offset < 0 || offset > high_watermark {
             return Err(ErrorCode::OffsetOutOfRange);
         }
-        state.log.delete_records_before(offset).map_err(|error| {
+        state.log_mut().delete_records_before(offset).map_err(|error| {
             tracing::error!("cannot delete records of {}-{}: {error}", self.topic, self.index);
             ErrorCode::KafkaStorageError
         })?;
-        Ok(state.log.log_start())
+        Ok(state.log().log_start())
     }
 
     /// The producers that the partition remembers.
@@ -111,7 +111,7 @@ impl Partition {
         let state = self.state.lock();
         state.check_leader(-1)?;
         let mut producers: Vec<Producer> = state
-            .log
+            .log()
             .producers()
             .map(|(producer_id, entry)| Producer {
                 producer_id,

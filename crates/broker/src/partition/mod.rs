@@ -44,13 +44,14 @@ pub(crate) struct Partition {
 }
 
 struct State {
-    log: Log,
+    /// `None` once it is closed.
+    log: Option<Log>,
     /// The epoch in which this node leads; `None` when it does not.
     leading: Option<i32>,
     leader_epoch: i32,
     in_sync: usize,
     config: Arc<TopicConfig>,
-    /// Set when the partition is deleted: late requests find nothing.
+    /// Set when the partition is deleted or closed: late requests find nothing.
     gone: bool,
 }
 
@@ -84,14 +85,14 @@ impl Partition {
     pub(crate) fn lead(&self, leader_epoch: i32, in_sync: usize, config: Arc<TopicConfig>) {
         let mut state = self.state.lock();
         if state.leader_epoch < leader_epoch {
-            state.log.begin_epoch(leader_epoch);
+            state.log_mut().begin_epoch(leader_epoch);
         }
         state.leading = Some(leader_epoch);
         state.leader_epoch = leader_epoch;
         state.in_sync = in_sync;
         self.apply_config(&mut state, config);
-        let end = state.log.log_end();
-        self.high_watermark.store(state.log.set_high_watermark(end), Ordering::Release);
+        let end = state.log().log_end();
+        self.high_watermark.store(state.log_mut().set_high_watermark(end), Ordering::Release);
         drop(state);
         self.waiters.wake_all();
     }
@@ -112,8 +113,8 @@ impl Partition {
 
     fn apply_config(&self, state: &mut State, config: Arc<TopicConfig>) {
         if !Arc::ptr_eq(&state.config, &config) {
-            let expiry_ms = state.log.config().producer_id_expiration_ms;
-            state.log.set_config(Arc::new(open::log_config(&config, expiry_ms)));
+            let expiry_ms = state.log().config().producer_id_expiration_ms;
+            state.log_mut().set_config(Arc::new(open::log_config(&config, expiry_ms)));
             state.config = config;
         }
     }
@@ -124,7 +125,7 @@ impl Partition {
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.state.lock().log.size()
+        self.state.lock().log.as_ref().map_or(0, Log::size)
     }
 
     pub(crate) fn file_delete_delay_ms(&self) -> i64 {
@@ -133,6 +134,14 @@ impl Partition {
 }
 
 impl State {
+    fn log(&self) -> &Log {
+        self.log.as_ref().expect("PARTITION-3 a closed partition is not used")
+    }
+
+    fn log_mut(&mut self) -> &mut Log {
+        self.log.as_mut().expect("PARTITION-3 a closed partition is not used")
+    }
+
     fn check_leader(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         if self.gone {
             return Err(ErrorCode::UnknownTopicOrPartition);

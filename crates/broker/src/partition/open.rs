@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use ottla_config::TopicConfig;
-use ottla_log::{Log, LogConfig, OpenOptions, PartitionDir};
+use ottla_log::{LoadReport, Log, LogConfig, OpenOptions, PartitionDir};
 use parking_lot::Mutex;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -57,17 +57,24 @@ impl Partition {
         let name = PartitionDir::current(topic, index);
         let path = dir.log().partition_path(&name);
         let failed = |why: String| OpenError { path: path.clone(), why };
+        let held = dir.holds(topic, index);
         let checkpointed = dir.take_checkpointed(topic, index);
         let options = OpenOptions {
             config: Arc::new(log_config(&config, producer_expiry_ms)),
-            topic_id: Some(topic_id),
+            now_ms,
             clean: dir.clean,
             recovery_point: checkpointed.recovery_point,
-            log_start: checkpointed.log_start,
+            log_start: checkpointed.log_start.unwrap_or(0),
             high_watermark: checkpointed.high_watermark,
-            now_ms,
         };
-        let (log, report) = Log::open(dir.log(), &name, options).map_err(|error| failed(error.to_string()))?;
+        let opened = match held {
+            true => Log::open(dir.log(), &name, &options),
+            false => Log::create(dir.log(), &name, Some(topic_id), &options).map(|log| (log, LoadReport::default())),
+        };
+        let (mut log, report) = opened.map_err(|error| failed(error.to_string()))?;
+        if log.topic_id().is_none() {
+            log.set_topic_id(topic_id).map_err(|error| failed(error.to_string()))?;
+        }
         if let Some(found) = log.topic_id().filter(|found| *found != topic_id) {
             return Err(failed(format!(
                 "the directory belongs to another topic of this name: topic id {} in partition.metadata, {} in the metadata",
@@ -78,10 +85,10 @@ impl Partition {
         for repair in &report.repairs {
             warn!("[UnifiedLog partition={topic}-{index}] repaired: {repair}");
         }
-        if !dir.clean && report.recovered_bytes > 0 {
+        if !dir.clean && report.bytes_checked > 0 {
             info!(
-                "[UnifiedLog partition={topic}-{index}] recovered {} bytes after an unclean stop, log end offset {}",
-                report.recovered_bytes,
+                "[UnifiedLog partition={topic}-{index}] checked {} bytes after an unclean stop, log end offset {}",
+                report.bytes_checked,
                 log.log_end()
             );
         }
@@ -93,7 +100,7 @@ impl Partition {
             index,
             dir: number,
             log_dir: dir.clone(),
-            state: Mutex::new(State { log, leading: None, leader_epoch, in_sync: 0, config, gone: false }),
+            state: Mutex::new(State { log: Some(log), leading: None, leader_epoch, in_sync: 0, config, gone: false }),
             waiters: Waiters::default(),
             high_watermark: AtomicI64::new(high_watermark),
         })

@@ -31,7 +31,7 @@ impl Partition {
     ) -> Result<FetchRead, ErrorCode> {
         let state = self.state.lock();
         state.check_leader(want.current_leader_epoch)?;
-        let log = &state.log;
+        let log = state.log();
         let mut read = FetchRead {
             high_watermark: log.high_watermark(),
             last_stable_offset: log.last_stable_offset(),
@@ -71,12 +71,12 @@ impl Partition {
     /// The offsets that a coordinator has to read when it takes the partition over.
     pub(crate) fn load_range(&self) -> (i64, i64) {
         let state = self.state.lock();
-        (state.log.log_start(), state.log.log_end())
+        (state.log().log_start(), state.log().log_end())
     }
 
     /// Whole batches from `offset` on, at least one, up to the log's end.
     pub(crate) fn read_for_load(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, String> {
-        let fetched = self.state.lock().log.read(offset, max_bytes, true, ReadUpTo::LogEnd).map_err(|error| error.to_string())?;
+        let fetched = self.state.lock().log().read(offset, max_bytes, true, ReadUpTo::LogEnd).map_err(|error| error.to_string())?;
         fetched.slice.to_vec().map_err(|error| error.to_string())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_log::{DirKind, Error, PartitionDir};
+use ottla_log::{DirKind, Error, Log, PartitionDir};
 use uuid::Uuid;
 
 use super::Partition;
@@ -15,6 +15,17 @@ pub(crate) struct Checkpoints {
     pub(crate) high_watermark: i64,
 }
 
+impl Checkpoints {
+    fn of(log: &Log) -> Checkpoints {
+        let first = log.segments().next().map_or(0, |(base, _)| base);
+        Checkpoints {
+            recovery_point: log.recovery_point(),
+            log_start: (log.log_start() > first).then(|| log.log_start()),
+            high_watermark: log.high_watermark(),
+        }
+    }
+}
+
 impl Partition {
     /// Deletes what is past its retention. Returns how many segments went.
     pub(crate) fn apply_retention(&self, now_ms: i64) -> Result<usize, Error> {
@@ -22,13 +33,16 @@ impl Partition {
         if state.gone {
             return Ok(0);
         }
-        state.log.apply_retention(now_ms).map(|deleted| deleted.segments())
+        state.log_mut().apply_retention(now_ms).map(|deleted| deleted.segments())
     }
 
     /// Forgets producers that have been silent for long.
     pub(crate) fn expire_producers(&self, now_ms: i64) {
         let mut state = self.state.lock();
-        let expired = state.log.expire_producers(now_ms);
+        if state.gone {
+            return;
+        }
+        let expired = state.log_mut().expire_producers(now_ms);
         drop(state);
         if expired > 0 {
             tracing::debug!("{}-{}: {expired} producers expired", self.topic, self.index);
@@ -38,7 +52,7 @@ impl Partition {
     /// Flushes in the background when `flush.ms` asks for it.
     pub(crate) fn flush_if_due(self: &Arc<Self>, now_ms: i64) {
         let mut state = self.state.lock();
-        if !state.gone && state.log.flush_due(now_ms) {
+        if !state.gone && state.log().flush_due(now_ms) {
             drop(self.flush_soon(&mut state));
         }
     }
@@ -46,7 +60,7 @@ impl Partition {
     /// Gives back memory and open files of a partition that nobody uses.
     pub(crate) fn release(&self) -> Result<(), Error> {
         let mut state = self.state.lock();
-        if state.gone { Ok(()) } else { state.log.release() }
+        if state.gone { Ok(()) } else { state.log_mut().release() }
     }
 
     pub(crate) fn checkpoints(&self) -> Option<Checkpoints> {
@@ -54,13 +68,7 @@ impl Partition {
         if state.gone {
             return None;
         }
-        let log = &state.log;
-        let first = log.segments().next().map_or(0, |(base, _)| base);
-        Some(Checkpoints {
-            recovery_point: log.recovery_point(),
-            log_start: (log.log_start() > first).then(|| log.log_start()),
-            high_watermark: log.high_watermark(),
-        })
+        Some(Checkpoints::of(state.log()))
     }
 
     /// Puts the partition's directory aside for deletion; its files go after `file.delete.delay.ms`.
@@ -69,7 +77,7 @@ impl Partition {
         state.gone = true;
         state.leading = None;
         let doomed = PartitionDir::current(self.topic.as_ref(), self.index).with_kind(DirKind::Delete(Uuid::new_v4()));
-        let renamed = state.log.rename(&doomed);
+        let renamed = state.log_mut().rename(&doomed);
         let delay_ms = state.config.file_delete_delay_ms;
         drop(state);
         self.waiters.wake_all();
@@ -86,20 +94,12 @@ impl Partition {
         }
         state.gone = true;
         state.leading = None;
-        state.log.flush(now_ms)?;
+        let Some(mut log) = state.log.take() else { return Ok(None) };
         drop(state);
         self.waiters.wake_all();
-        let checkpoints = {
-            let mut state = self.state.lock();
-            state.log.close()?;
-            let log = &state.log;
-            let first = log.segments().next().map_or(0, |(base, _)| base);
-            Checkpoints {
-                recovery_point: log.recovery_point(),
-                log_start: (log.log_start() > first).then(|| log.log_start()),
-                high_watermark: log.high_watermark(),
-            }
-        };
+        log.flush(now_ms)?;
+        let checkpoints = Checkpoints::of(&log);
+        log.close()?;
         Ok(Some(checkpoints))
     }
 }

@@ -13,7 +13,7 @@ use ottla_config::NodeConfig;
 use ottla_log::MetaProperties;
 use ottla_log::fs::{Disk, RealDisk};
 use ottla_metadata::MetadataVersion;
-use ottla_metadata::decide::bootstrap::Bootstrap;
+use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::features::{self, KRAFT_VERSION, METADATA_VERSION};
 use ottla_quorum::METADATA_DIRECTORY;
 use ottla_raft::{Endpoints, HostPort, ReplicaKey, VersionRange, Voter, VoterSet};
@@ -271,7 +271,7 @@ fn voters(config: &NodeConfig, wanted: &arguments::Format) -> Result<Voters, Str
         let listeners = &config.listeners;
         let own = listeners.advertised_controllers.first().or_else(|| listeners.controllers().next());
         let own = own.ok_or("No controller listeners found.")?;
-        let host = if own.host.is_empty() { "localhost".to_owned() } else { own.host.clone() };
+        let host = own.host.clone().unwrap_or_else(|| "localhost".to_owned());
         return Ok(Voters::First(vec![(config.node_id, host, own.port, uuid_text::random())]));
     }
     if config.roles.controller {
