@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ottla_records::ids::Offset;
 use parking_lot::{Condvar, Mutex};
@@ -36,6 +37,7 @@ pub struct FlushWork {
 pub(crate) enum FlushFile {
     Segment(Offset, FileKind),
     Snapshot(Offset),
+    PartitionMetadata,
 }
 
 /// What a log is told once [`FlushWork`] is done.
@@ -92,6 +94,7 @@ impl FlushWork {
         self.path.join(match file {
             FlushFile::Segment(base, kind) => format!("{base:020}.{}", kind.extension()),
             FlushFile::Snapshot(offset) => format!("{offset:020}.snapshot"),
+            FlushFile::PartitionMetadata => "partition.metadata".to_owned(),
         })
     }
 }
@@ -109,6 +112,8 @@ pub struct Flusher {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Used by whoever runs a round.
+    costs: Mutex<Costs>,
 }
 
 #[derive(Default)]
@@ -204,7 +209,7 @@ impl Shared {
         state.flushes += queue.len() as u64;
         drop(state);
         let (works, dones): (Vec<_>, Vec<_>) = queue.into_iter().unzip();
-        let outcomes = run_together(works);
+        let outcomes = run_together(works, &mut self.costs.lock());
         for (done, outcome) in dones.into_iter().zip(outcomes) {
             done(outcome);
         }
@@ -215,23 +220,78 @@ impl Shared {
     }
 }
 
-/// Does several works; each file is synced once, however many ask for it.
-fn run_together(works: Vec<FlushWork>) -> Vec<Result<Flushed, Error>> {
-    // By address: all works are alive until the last is looked at, so no address is used twice.
-    let mut synced: hashbrown::HashSet<usize, foldhash::fast::FixedState> = Default::default();
+/// Does several works; each file is synced once, however many ask for it, or the whole file system is.
+fn run_together(works: Vec<FlushWork>, costs: &mut Costs) -> Vec<Result<Flushed, Error>> {
     let mut outcomes = Vec::with_capacity(works.len());
     let prepared: Vec<_> = works.into_iter().map(|work| work.prepare().map(|()| work)).collect();
+    let good = || prepared.iter().flatten();
+    // By address: all works are alive until the last is looked at, so no address is used twice.
+    let address = |handle: &Arc<dyn DiskFile>| Arc::as_ptr(handle).cast::<()>().addr();
+    let mut left: hashbrown::HashSet<usize, foldhash::fast::FixedState> =
+        good().flat_map(|work| &work.files).map(|(_, handle)| address(handle)).collect();
+    let count = left.len();
+    let started = Instant::now();
+    let mut at_once = None;
+    if costs.at_once_is_cheaper(count) {
+        at_once = good().next().and_then(|work| {
+            let synced = work.dir.handle().sync_file_system()?;
+            Some(work.dir.changed("sync", work.dir.path(), synced).is_ok())
+        });
+    }
+    if at_once == Some(true) {
+        left.clear();
+    }
     for work in prepared {
         outcomes.push(work.and_then(|work| {
+            // If syncing everything has failed, the directory is offline.
+            work.dir.check()?;
             for (file, handle) in &work.files {
-                let address = Arc::as_ptr(handle).cast::<()>().addr();
-                if !synced.contains(&address) {
+                if left.remove(&address(handle)) {
                     work.dir.changed("sync", &work.path_of(*file), handle.sync())?;
-                    synced.insert(address);
                 }
             }
             work.finish()
         }));
     }
+    costs.learn(count, at_once.is_some(), started.elapsed());
     outcomes
 }
+
+/// What the two ways of syncing many files have cost lately. Syncing the file system costs about the same however
+/// many files it is about; but if others write a lot, it waits for that too.
+#[derive(Debug)]
+struct Costs {
+    /// Nanoseconds per file, one by one.
+    per_file: u64,
+    /// Nanoseconds for all at once.
+    at_once: u64,
+}
+
+impl Default for Costs {
+    fn default() -> Costs {
+        Costs { per_file: 200_000, at_once: 1_000_000 }
+    }
+}
+
+impl Costs {
+    const FEW: usize = 4;
+
+    fn at_once_is_cheaper(&self, files: usize) -> bool {
+        files >= Costs::FEW && self.at_once < self.per_file.saturating_mul(files as u64)
+    }
+
+    fn learn(&mut self, files: usize, at_once: bool, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let mix = |old: u64, new: u64| old - old / 8 + new / 8;
+        if at_once {
+            self.at_once = mix(self.at_once, took);
+        } else if files > 0 {
+            self.per_file = mix(self.per_file, took / files as u64);
+            // One slow round must not decide for ever.
+            self.at_once -= self.at_once / 32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -81,15 +81,21 @@ impl Segment {
         }
     }
 
-    /// Takes the indexes from their files. Returns what is wrong with them, if something is.
-    pub(crate) fn load_indexes(&mut self, place: Place<'_>) -> Result<Option<&'static str>, Error> {
+    /// Takes the indexes from their files; of transactions, if it is said that there is one. Returns what is wrong
+    /// with them, if something is.
+    pub(crate) fn load_indexes(
+        &mut self,
+        place: Place<'_>,
+        transactions: bool,
+    ) -> Result<Option<&'static str>, Error> {
         let Some(offsets) = Index::<OffsetEntry>::load(place)? else {
             return Ok(Some("the offset index is missing or has a wrong length"));
         };
         let Some(times) = Index::<TimeEntry>::load(place)? else {
             return Ok(Some("the time index is missing or has a wrong length"));
         };
-        let Some(aborted) = AbortedIndex::load(place)? else {
+        let aborted = if transactions { AbortedIndex::load(place)? } else { Some(AbortedIndex::default()) };
+        let Some(aborted) = aborted else {
             return Ok(Some("the transaction index is damaged"));
         };
         // Only the ends are looked at: what a crash leaves behind (zeros of a preallocated file, entries for
@@ -140,6 +146,8 @@ impl Segment {
         max_timestamp: TimestampMs,
         last_offset: Offset,
     ) -> Result<bool, Error> {
+        // Read now if need be: once a batch is written, nothing may fail that it has to be taken into.
+        self.latest(place)?;
         let max_size = config.segment_bytes.min(MAX_SIZE) as usize;
         if self.size as usize + bytes > max_size
             || self.relative(last_offset).is_none()

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::flush::Flusher;
-use crate::fs::{Disk, DiskFile, LockError, LockGuard, OpenMode, RealDisk};
+use crate::fs::{Disk, DiskFile, LockError, LockGuard, OpenMode, RealDisk, temporary_name};
 use crate::handles::Handles;
 use crate::map::Windows;
 
@@ -110,6 +110,10 @@ struct Shared {
     poison: Poison,
     doomed: Mutex<Vec<Doomed>>,
     flusher: Flusher,
+    /// The directory, open since before anything was written to it.
+    handle: Arc<dyn DiskFile>,
+    /// Files that are complete under their temporary name and get their own once they are durable.
+    unnamed: Mutex<Vec<PathBuf>>,
     _lock: Option<LockGuard>,
 }
 
@@ -142,9 +146,12 @@ impl LogDir {
             Err(LockError::Held { pid }) => return Err(DirError::Locked { lock_file, pid }),
             Err(LockError::Io(source)) => return Err(io_error(source)),
         };
+        let handle = disk.open(path, OpenMode::Read).map_err(io_error)?;
         Ok(LogDir {
             shared: Arc::new(Shared {
                 path: path.to_owned(),
+                handle,
+                unnamed: Mutex::default(),
                 disk,
                 handles,
                 windows,
@@ -247,6 +254,13 @@ impl LogDir {
         self.check()?;
         let disk = &*self.shared.disk;
         self.changed("sync", self.path(), disk.sync_all(self.path()))?;
+        let unnamed = std::mem::take(&mut *self.shared.unnamed.lock());
+        if !unnamed.is_empty() {
+            for path in unnamed {
+                self.rename_file(&temporary_name(&path), &path)?;
+            }
+            self.changed("sync", self.path(), disk.sync_all(self.path()))?;
+        }
         let path = self.path().join(shutdown::FILE);
         let written = shutdown::write(disk, self.path(), &path, broker_epoch);
         self.changed("write", &path, written)
@@ -321,6 +335,20 @@ impl LogDir {
     /// Has `path` removed at `due_ms` by [`LogDir::remove_doomed`].
     pub(crate) fn doom(&self, path: PathBuf, due_ms: i64) {
         self.shared.doomed.lock().push(Doomed { due_ms, path });
+    }
+
+    /// Writes a file under its temporary name; [`LogDir::mark_clean_shutdown`] gives it its own. A crash before that
+    /// leaves the old file.
+    pub(crate) fn replace_at_shutdown(&self, path: PathBuf, bytes: &[u8]) -> Result<(), Error> {
+        let file = self.open_file(&temporary_name(&path), OpenMode::Replace)?;
+        let written = file.write_at(&mut [io::IoSlice::new(bytes)], 0);
+        self.changed("write", &path, written)?;
+        self.shared.unnamed.lock().push(path);
+        Ok(())
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<dyn DiskFile> {
+        &self.shared.handle
     }
 
     /// Removes a file; that it is not there is no error.

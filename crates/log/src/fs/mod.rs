@@ -14,7 +14,7 @@ use std::any::Any;
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use real::RealDisk;
@@ -70,7 +70,7 @@ pub type LockGuard = Box<dyn Any + Send + Sync>;
 
 /// A file system.
 pub trait Disk: Send + Sync + Debug {
-    /// Opens a file.
+    /// Opens a file; or a directory, to read nothing from it.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
     /// The names in a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
@@ -100,6 +100,11 @@ pub trait DiskFile: Send + Sync + Debug {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Makes the file's bytes and length durable.
     fn sync(&self) -> io::Result<()>;
+    /// Makes everything durable that was written to the file system this file is on, since this file was opened;
+    /// `None` where that is not offered. One call may do for many files, but it also waits for what others wrote.
+    fn sync_file_system(&self) -> Option<io::Result<()>> {
+        None
+    }
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether it has no bytes.
@@ -116,6 +121,12 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
+    // Most are small, and there are thousands at start: their length need not be asked for.
+    let mut small = [0; 1024];
+    let read = file.read_at(&mut small, 0)?;
+    if read < small.len() {
+        return Ok(Some(small[..read].to_vec()));
+    }
     let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
@@ -131,12 +142,17 @@ pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Re
 
 /// [`replace_file`] without the last step: after a crash the file may still be the old one.
 pub(crate) fn replace_file_unsynced_name(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = Path::new(&name);
-    let file = disk.open(temporary, OpenMode::Replace)?;
+    let temporary = temporary_name(path);
+    let file = disk.open(&temporary, OpenMode::Replace)?;
     file.write_at(&mut [IoSlice::new(bytes)], 0)?;
     file.sync()?;
     drop(file);
-    disk.rename(temporary, path)
+    disk.rename(&temporary, path)
+}
+
+/// The name under which a file is written before it gets its own.
+pub(crate) fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
 }

@@ -177,6 +177,10 @@ impl DiskFile for RealFile {
         self.0.sync_data()
     }
 
+    fn sync_file_system(&self) -> Option<io::Result<()>> {
+        Some(rustix::fs::syncfs(&self.0).map_err(io::Error::from))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }

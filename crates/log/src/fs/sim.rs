@@ -295,9 +295,14 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         let boot = state.boot;
         state.check_power(boot)?;
+        if path == Path::new("/") && mode == OpenMode::Read {
+            return Ok(Arc::new(SimFile { state: self.state.clone(), inode: 0, boot }));
+        }
         let (parent, name) = split(path)?;
         state.dir(&parent)?;
         let inode = match state.target(path) {
+            // No file has this number; there is nothing to read.
+            Some(Target::Dir) if mode == OpenMode::Read => 0,
             Some(Target::Dir) => return Err(io::ErrorKind::IsADirectory.into()),
             Some(Target::File(inode)) => {
                 if mode == OpenMode::Replace {
@@ -459,7 +464,10 @@ impl DiskFile for SimFile {
     fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
         let state = self.state.lock();
         state.check_power(self.boot)?;
-        let bytes = &state.files[&self.inode].now;
+        let Some(node) = state.files.get(&self.inode) else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let bytes = &node.now;
         let start = (position as usize).min(bytes.len());
         let read = buf.len().min(bytes.len() - start);
         buf[..read].copy_from_slice(&bytes[start..start + read]);
@@ -501,7 +509,7 @@ impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
         let state = self.state.lock();
         state.check_power(self.boot)?;
-        Ok(state.files[&self.inode].now.len() as u64)
+        Ok(state.files.get(&self.inode).map_or(0, |node| node.now.len()) as u64)
     }
 
     fn as_std(&self) -> Option<&std::fs::File> {

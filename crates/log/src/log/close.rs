@@ -42,7 +42,7 @@ impl Log {
     fn flush_work_to(&mut self, up_to: Offset, active: bool) -> Result<Option<FlushWork>, Error> {
         self.dir.check()?;
         let epochs = self.epochs.unwritten();
-        let names = self.names_changed != self.names_synced;
+        let names = self.names_changed != self.names_synced || self.topic_id_unsynced;
         if up_to <= self.recovery_point && !(active && (epochs.is_some() || names || self.new_dir)) {
             return Ok(None);
         }
@@ -68,6 +68,10 @@ impl Log {
             if at < last && !segment.synced {
                 segments.push(segment.base);
             }
+        }
+        if self.topic_id_unsynced {
+            let path = self.path.join(super::partition_metadata::FILE);
+            files.push((FlushFile::PartitionMetadata, self.dir.open_file(&path, OpenMode::Write)?));
         }
         for offset in &self.unsynced_snapshots {
             let path = snapshot_path(&self.path, *offset);
@@ -108,6 +112,7 @@ impl Log {
             self.epochs.set_written(version);
         }
         self.names_synced = flushed.names;
+        self.topic_id_unsynced = false;
         self.new_dir = false;
         self.recovery_point
     }
@@ -123,18 +128,33 @@ impl Log {
     /// epochs written. They become durable with [`LogDir::mark_clean_shutdown`](crate::LogDir::mark_clean_shutdown),
     /// or with [`Log::flush`] before.
     pub fn close(mut self) -> Result<(), Error> {
-        self.dir.check()?;
-        let Log { dir, path, segments, .. } = &mut self;
-        if let Some(active) = segments.last_mut() {
-            active.finish(active.place(dir, path))?;
-        }
-        self.write_snapshot()?;
+        self.complete_files()?;
         if let Some(version) = self.epochs.unwritten() {
             let written = self.epochs.write(&**self.dir.disk(), &self.path);
             self.dir.changed("write", &self.path.join(crate::epochs::FILE), written)?;
             self.epochs.set_written(version);
         }
         Ok(())
+    }
+
+    /// As [`Log::close`], for the end of the process: what needs an fsync is left to
+    /// [`LogDir::mark_clean_shutdown`](crate::LogDir::mark_clean_shutdown), which does it for all logs at once. Until
+    /// then the log must not be opened again as one that was closed cleanly.
+    pub fn close_at_shutdown(mut self) -> Result<(), Error> {
+        self.complete_files()?;
+        if self.epochs.unwritten().is_some() {
+            self.dir.replace_at_shutdown(self.path.join(crate::epochs::FILE), &self.epochs.encode())?;
+        }
+        Ok(())
+    }
+
+    fn complete_files(&mut self) -> Result<(), Error> {
+        self.dir.check()?;
+        let Log { dir, path, segments, .. } = self;
+        if let Some(active) = segments.last_mut() {
+            active.finish(active.place(dir, path))?;
+        }
+        self.write_snapshot()
     }
 }
 

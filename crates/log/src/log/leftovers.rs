@@ -22,8 +22,8 @@ pub(super) struct Names {
     pub(super) logs: Vec<Offset>,
     /// Offsets of producer snapshots, ascending.
     pub(super) snapshots: Vec<Offset>,
-    /// Names of indexes.
-    indexes: Vec<(Offset, FileKind)>,
+    /// Base offsets of transaction indexes, in no order.
+    pub(super) transaction_indexes: Vec<Offset>,
 }
 
 /// The offset a file name begins with: 20 digits before the first dot.
@@ -49,21 +49,25 @@ pub(super) fn resolve(dir: &LogDir, path: &Path, report: &mut LoadReport) -> Res
         files = list(dir, path)?;
     }
     let mut names = Names::default();
+    let mut indexes = Vec::new();
     for name in &files {
         match offset_of(name) {
             Some((offset, "log")) => names.logs.push(offset),
             Some((offset, "snapshot")) => names.snapshots.push(offset),
-            Some((offset, "index")) => names.indexes.push((offset, FileKind::OffsetIndex)),
-            Some((offset, "timeindex")) => names.indexes.push((offset, FileKind::TimeIndex)),
-            Some((offset, "txnindex")) => names.indexes.push((offset, FileKind::TxnIndex)),
+            Some((offset, "index")) => indexes.push((offset, FileKind::OffsetIndex)),
+            Some((offset, "timeindex")) => indexes.push((offset, FileKind::TimeIndex)),
+            Some((offset, "txnindex")) => {
+                indexes.push((offset, FileKind::TxnIndex));
+                names.transaction_indexes.push(offset);
+            }
             _ => {}
         }
     }
     names.logs.sort_unstable();
     names.snapshots.sort_unstable();
-    for (offset, kind) in &names.indexes {
-        if names.logs.binary_search(offset).is_err() {
-            let orphan = Place { dir, path, base: *offset, key: 0 }.path_of(*kind);
+    for (offset, kind) in indexes {
+        if names.logs.binary_search(&offset).is_err() {
+            let orphan = Place { dir, path, base: offset, key: 0 }.path_of(kind);
             dir.remove_file(&orphan)?;
             report.repairs.push(Repair::OrphanIndex { file: orphan });
         }

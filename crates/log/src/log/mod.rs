@@ -50,6 +50,8 @@ pub struct Log {
     snapshots: Vec<Offset>,
     epochs: Epochs,
     topic_id: Option<Uuid>,
+    /// Whether `partition.metadata` is written but may not be durable.
+    topic_id_unsynced: bool,
     start: Offset,
     end: Offset,
     high_watermark: Offset,

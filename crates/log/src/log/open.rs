@@ -197,6 +197,7 @@ impl Log {
             snapshots: names.snapshots,
             epochs,
             topic_id,
+            topic_id_unsynced: false,
             start: options.log_start,
             end: 0,
             high_watermark: 0,
@@ -216,12 +217,17 @@ impl Log {
             let size = size.ok_or_else(|| place.corrupt(FileKind::Log, len, "larger than 2 GiB"))?;
             log.segments.push(Segment::unchecked(place, size, options.now_ms));
         }
-        log.load(options, &mut report)?;
+        log.load(&names.transaction_indexes, options, &mut report)?;
         Ok((log, report))
     }
 
-    fn load(&mut self, options: &OpenOptions, report: &mut LoadReport) -> Result<(), Error> {
-        let recovered = self.check_segments(options, report)?;
+    fn load(
+        &mut self,
+        transaction_indexes: &[Offset],
+        options: &OpenOptions,
+        report: &mut LoadReport,
+    ) -> Result<(), Error> {
+        let recovered = self.check_segments(transaction_indexes, options, report)?;
         let known_end = match &recovered {
             Some(producers) => Some(producers.end_offset),
             None => self.end_of_last(options, report)?,
@@ -244,11 +250,7 @@ impl Log {
         };
         self.recovery_point = self.recovery_point.max(self.start);
         self.high_watermark = options.high_watermark.clamp(self.start, self.end.max(self.start));
-        self.load_producers(recovered, options, report)?;
-        // The active segment's timestamp is needed with the first append, which must not have to read for it.
-        let Log { dir, path, segments, .. } = self;
-        let active = segments.last_mut().expect("LOG-22: a segment was made if there was none");
-        active.max_timestamp(active.place(dir, path)).map(drop)
+        self.load_producers(recovered, options, report)
     }
 
     /// Where the log ends if the last segment is as it should be; repairs it otherwise.

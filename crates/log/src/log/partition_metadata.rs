@@ -1,5 +1,6 @@
 //! `partition.metadata`: the topic's id. Two lines, `version: 0` and `topic_id: ` with the id in Kafka's base64.
 
+use std::io;
 use std::path::Path;
 
 use ottla_records::uuid_text;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use super::Log;
 use crate::error::Error;
-use crate::fs::{Disk, read_file, replace_file_unsynced_name};
+use crate::fs::{Disk, OpenMode, read_file};
 
 pub(super) const FILE: &str = "partition.metadata";
 
@@ -42,8 +43,8 @@ fn encode(id: &Uuid) -> String {
 }
 
 impl Log {
-    /// Writes `partition.metadata`, for a log that has none: a topic keeps its id for ever. Durable with the next
-    /// flush at the latest.
+    /// Writes `partition.metadata`, for a log that has none: a topic keeps its id for ever. Durable with the first
+    /// flush, together with the first records that are.
     ///
     /// Panics if the log has another id: the caller compares first and refuses.
     pub fn set_topic_id(&mut self, id: Uuid) -> Result<(), Error> {
@@ -58,9 +59,11 @@ impl Log {
         );
         self.dir.check()?;
         let path = self.path.join(FILE);
-        let written = replace_file_unsynced_name(&**self.dir.disk(), &path, encode(&id).as_bytes());
+        let file = self.dir.open_file(&path, OpenMode::Replace)?;
+        let written = file.write_at(&mut [io::IoSlice::new(encode(&id).as_bytes())], 0);
         self.dir.changed("write", &path, written)?;
         self.names_changed += 1;
+        self.topic_id_unsynced = true;
         self.topic_id = Some(id);
         Ok(())
     }

@@ -13,9 +13,10 @@ use crate::walk::Batches;
 
 impl Log {
     /// Loads the indexes of segments that are trusted and recovers the others. Returns the producers at the log
-    /// end, if they came out of that.
+    /// end, if they came out of that. `transaction_indexes` are the segments that have one.
     pub(super) fn check_segments(
         &mut self,
+        transaction_indexes: &[Offset],
         options: &OpenOptions,
         report: &mut LoadReport,
     ) -> Result<Option<Producers>, Error> {
@@ -28,7 +29,8 @@ impl Log {
         while at < trusted {
             let segment = &mut self.segments[at];
             let place = segment.place(&self.dir, &self.path);
-            if let Some(reason) = segment.load_indexes(place)? {
+            let transactions = transaction_indexes.contains(&segment.base);
+            if let Some(reason) = segment.load_indexes(place, transactions)? {
                 let file = place.path_of(FileKind::Log);
                 report.repairs.push(Repair::RebuiltIndexes { file, reason });
                 let recovered = self.recover_segment(at, None, options, report)?;
