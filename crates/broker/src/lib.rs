@@ -24,6 +24,8 @@ mod outbox;
 mod partition;
 mod reply;
 mod start_error;
+#[cfg(test)]
+mod status_doc;
 mod topic_names;
 mod wait;
 

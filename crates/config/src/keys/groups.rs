@@ -54,7 +54,7 @@ keys! {
         "Largest buffer that is kept for the next append.";
     List "group.coordinator.rebalance.protocols" =
         "classic,consumer,streams", Entries { empty: false, null: false, of: &["consumer", "classic", "share", "streams"] }, Medium, ReadOnly,
-        Served,
+        Later("consumer groups of KIP-848"),
         "Group protocols on offer; to be dropped in 5.0, where features decide.";
     Int "group.coordinator.threads" = "4", AtLeast(1.0), High, ReadOnly,
         NoEffect("a coordinator shard belongs to the thread that serves it"),
@@ -71,13 +71,15 @@ keys! {
         "Longest text a client may store with a committed offset.";
     Int "offsets.commit.timeout.ms" = "5000", AtLeast(1.0), High, ReadOnly, Served,
         "How long an offset commit waits for the replicas of __consumer_offsets.";
-    Int "offsets.load.buffer.size" = "5242880", AtLeast(1.0), High, ReadOnly, Served,
+    Int "offsets.load.buffer.size" = "5242880", AtLeast(1.0), High, ReadOnly,
+        NoEffect("the log is read in steps of a fixed size"),
         "Bytes read at once while groups are loaded from __consumer_offsets.";
     Long "offsets.retention.check.interval.ms" = "600000", AtLeast(1.0), High, ReadOnly, Served,
         "How often expired offsets are looked for.";
     Int "offsets.retention.minutes" = "10080", AtLeast(1.0), High, ReadOnly, Served,
         "Offsets of a group without members are kept this long.";
-    Int "offsets.topic.compression.codec" = "0", Any, High, ReadOnly, Served,
+    Int "offsets.topic.compression.codec" = "0", Any, High, ReadOnly,
+        NoEffect("records of groups are written uncompressed"),
         "Compression of __consumer_offsets by number: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.";
     Int "offsets.topic.num.partitions" = "50", AtLeast(1.0), High, ReadOnly, Served,
         "Partitions of __consumer_offsets; not to be changed once it exists.";

@@ -17,7 +17,7 @@ keys! {
         "Compression of topics: producer keeps what was sent, anything else makes us recompress.";
     Int "compression.zstd.level" = "3", Between(-131072.0, 22.0), Medium, ClusterWide, Served,
         "Level when we compress with zstd.";
-    List "cordoned.log.dirs" = "", ANY_LIST_OR_NULL, Medium, PerBroker, Later("several log directories"),
+    List "cordoned.log.dirs" = "", ANY_LIST_OR_NULL, Medium, PerBroker, Served,
         "Data directories that get no new partitions, or * for all.";
     Class "create.topic.policy.class.name" = null, Any, Low, ReadOnly, Refused("plug-in classes"),
         "Java class that may refuse the creation of a topic.";
@@ -71,7 +71,8 @@ keys! {
         "Bytes of records between two entries of the offset index.";
     Int "log.index.size.max.bytes" = "10485760", AtLeast(4.0), Medium, ClusterWide, Served,
         "Largest size of an offset or time index; a full index closes the segment.";
-    Long internal "log.initial.task.delay.ms" = "30000", AtLeast(0.0), Low, ReadOnly, Served,
+    Long internal "log.initial.task.delay.ms" = "30000", AtLeast(0.0), Low, ReadOnly,
+        NoEffect("background work begins one interval after the start"),
         "Pause after the start before retention and flushing begin.";
     Long "log.message.timestamp.after.max.ms" = "3600000", AtLeast(0.0), Medium, ClusterWide, Served,
         "Records whose time is further in the future than this are refused.";
@@ -82,7 +83,8 @@ keys! {
         "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), Medium, ClusterWide,
         Served,
         "Whose clock stamps records: the producer's (CreateTime) or ours (LogAppendTime).";
-    Boolean "log.preallocate" = "false", Any, Medium, ClusterWide, Served,
+    Boolean "log.preallocate" = "false", Any, Medium, ClusterWide,
+        NoEffect("files grow as they are written"),
         "Give a new segment its full size at once.";
     Long "log.retention.bytes" = "-1", Any, High, ClusterWide, Served,
         "A partition that is larger loses its oldest segments; -1 is no limit.";
@@ -114,7 +116,7 @@ keys! {
         "Partitions of a topic created without a count, automatically created ones included.";
     Int "num.recovery.threads.per.data.dir" = "2", AtLeast(1.0), High, ClusterWide, Served,
         "Logs of one directory that are recovered at the same time after an unclean stop.";
-    Int "num.replica.alter.log.dirs.threads" = null, Any, High, ReadOnly, Later("several log directories"),
+    Int "num.replica.alter.log.dirs.threads" = null, Any, High, ReadOnly, Later("moving replicas between directories"),
         "Threads that move partitions between directories; one for each directory by default.";
     Int internal "producer.id.expiration.check.interval.ms" = "600000", AtLeast(1.0), Low, ReadOnly, Served,
         "How often unused producer ids are looked for.";

@@ -6,12 +6,13 @@ keys! {
     List "controller.listener.names" = required, SOME_LIST, High, ReadOnly, Served,
         "Names of the listeners that controllers use; needed on brokers too, so that they find them.";
     Long internal "controller.performance.always.log.threshold.ms" = "2000", AtLeast(0.0), Medium, ReadOnly,
-        NoEffect("the controller's event times are in its metrics"),
+        Later("metrics"),
         "Controller events slower than this are logged at once.";
     Long internal "controller.performance.sample.period.ms" = "60000", AtLeast(100.0), Medium, ReadOnly,
-        NoEffect("the controller's event times are in its metrics"),
+        Later("metrics"),
         "Period over which slow controller events are summed up.";
-    Int "controller.quorum.append.linger.ms" = "25", AtLeast(0.0), Medium, ReadOnly, Served,
+    Int "controller.quorum.append.linger.ms" = "25", AtLeast(0.0), Medium, ReadOnly,
+        NoEffect("records are written at once; what waits for the disk is flushed together"),
         "How long the leader gathers records before it writes and flushes them together.";
     Boolean "controller.quorum.auto.join.enable" = "false", Any, Low, ReadOnly, Later("several nodes"),
         "Whether a controller adds itself to the voters of its cluster.";
@@ -38,8 +39,7 @@ keys! {
     Long internal "internal.metadata.delete.delay.millis" = "60000", Any, Low, ReadOnly,
         NoEffect("for Kafka's own tests"),
         "Delay before doomed files of the metadata log are deleted.";
-    Int internal "internal.metadata.log.segment.bytes" = null, Any, Low, ReadOnly,
-        NoEffect("for Kafka's own tests"),
+    Int internal "internal.metadata.log.segment.bytes" = null, Any, Low, ReadOnly, Served,
         "Segment size of the metadata log without its lower bound.";
     Int internal "internal.metadata.max.batch.size.in.bytes" = "8388608", Any, Low, ReadOnly,
         NoEffect("for Kafka's own tests"),

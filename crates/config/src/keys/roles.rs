@@ -20,7 +20,7 @@ keys! {
         "Hand partition leadership to other brokers before stopping.";
     Boolean "delete.topic.enable" = "true", Any, High, ReadOnly, Served,
         "Whether topics may be deleted at all.";
-    List "early.start.listeners" = null, ANY_LIST_OR_NULL, High, ReadOnly, Served,
+    List "early.start.listeners" = null, ANY_LIST_OR_NULL, High, ReadOnly, Later("access control"),
         "Listeners that accept connections before the authorizer is ready; controllers' by default.";
     Int "initial.broker.registration.timeout.ms" = "60000", Any, Medium, ReadOnly, Served,
         "How long a starting broker tries to register before the process gives up.";
@@ -33,13 +33,12 @@ keys! {
         required, Entries { empty: false, null: false, of: &["broker", "controller"] }, High, ReadOnly,
         Served,
         "What this process is: broker, controller, or both.";
-    Int "request.timeout.ms" = "30000", Any, High, ReadOnly, Served,
+    Int "request.timeout.ms" = "30000", Any, High, ReadOnly, Later("several nodes"),
         "Longest wait of a client or broker for an answer to one request.";
     Long internal "server.max.startup.time.ms" = "9223372036854775807", AtLeast(0.0), Medium, ReadOnly,
         NoEffect("a start that hangs reports what it waits for instead"),
         "Longest time a start may take.";
-    Boolean internal "unstable.api.versions.enable" = "false", Any, High, ReadOnly,
-        NoEffect("only finished versions are offered"),
+    Boolean internal "unstable.api.versions.enable" = "false", Any, High, ReadOnly, Served,
         "Offer request versions that are still being worked on.";
     Boolean internal "unstable.feature.versions.enable" = "false", Any, High, ReadOnly,
         NoEffect("only finished versions are offered"),

@@ -58,7 +58,7 @@ keys! {
         "Records younger than this are not compacted.";
     Int "min.insync.replicas" = "1", AtLeast(1.0), Medium, ClusterWide, Served,
         "Replicas that must hold a record before acks=all is answered.";
-    Boolean "preallocate" = "false", Any, Medium, ClusterWide, Served,
+    Boolean "preallocate" = "false", Any, Medium, ClusterWide, NoEffect("files grow as they are written"),
         "Give a new segment its full size at once.";
     Boolean "remote.log.copy.disable" = "false", Any, Medium, ClusterWide, Later("tiered storage"),
         "Stop copying to remote storage while what is there stays readable.";
