@@ -57,7 +57,13 @@ fn pack() -> Result<PathBuf> {
     let name = format!("ottla-{version}");
     let (tar, archive) = (dist.join(format!("{name}.tar")), dist.join(format!("{name}.tgz")));
     let mut command = Command::new("tar");
-    command.current_dir(&dist).args(["--sort=name", "--format=ustar", "--owner=0", "--group=0", "--numeric-owner"]);
+    command.current_dir(&dist).args([
+        "--sort=name",
+        "--format=ustar",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+    ]);
     command.arg(format!("--mtime=@{}", time_of_sources()?)).arg(format!("--transform=s,^ottla,{name},"));
     command.args(["--mode=u+rw,go+r-w", "-cf"]).arg(&tar).arg("ottla");
     process::checked(&mut command, Duration::from_secs(60)).context("packing takes GNU tar")?;

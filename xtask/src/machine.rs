@@ -30,7 +30,9 @@ impl Need {
         match self {
             Need::Jdk => "a JDK 17 or newer (apt-get install openjdk-17-jdk-headless, or set JAVA_HOME)",
             Need::Maven => "Maven (apt-get install maven)",
-            Need::OlderPython => "Python 3.8 to 3.11 with venv (pyenv install 3.11, or uv python install 3.11)",
+            Need::OlderPython => {
+                "Python 3.8 to 3.11 with venv (pyenv install 3.11, or uv python install 3.11)"
+            }
             Need::Python => "Python 3.10 or newer with venv (apt-get install python3-venv)",
             Need::Node => "Node.js 18 or newer with npm (apt-get install nodejs npm)",
             Need::Kcat => "kcat (apt-get install kcat)",
@@ -84,7 +86,8 @@ fn java_version(home: &Path) -> Option<u32> {
 
 /// The newest Python 3 whose minor version `fits`.
 fn python(fits: impl Fn(u32) -> bool) -> Option<PathBuf> {
-    let mut candidates: Vec<PathBuf> = (8..20).rev().filter_map(|m| on_path(&format!("python3.{m}"))).collect();
+    let mut candidates: Vec<PathBuf> =
+        (8..20).rev().filter_map(|m| on_path(&format!("python3.{m}"))).collect();
     candidates.extend(on_path("python3"));
     if let Some(home) = std::env::home_dir() {
         for place in [".pyenv/versions", ".local/share/uv/python"] {

@@ -3,17 +3,19 @@
 // A binary has no outside: `pub` here means "for the rest of this program".
 #![allow(unreachable_pub)]
 
+mod ci;
 mod codegen;
 mod compat;
 mod dist;
 mod frame;
-mod it;
 mod fuzz;
+mod it;
 mod machine;
 mod peers;
 mod process;
 mod server;
 mod tally;
+mod test;
 mod tidy;
 
 use std::process::ExitCode;
@@ -24,9 +26,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--all]             everything this machine can test; with --all a missing program is a failure
+  ci STAGE                 one stage of it: tidy, lint, unit, it, wire, config, clients, disk, fuzz, deny
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
-  compat wire|clients|disk judges that nobody here wrote, beside Apache Kafka
+  compat JUDGE             wire, clients, disk, config, librdkafka: judges that nobody here wrote, beside Apache Kafka
   fuzz [--seconds N] [TARGET ...]
                            libFuzzer on every family of bytes from outside
   it [GROUP]               the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
@@ -49,6 +52,9 @@ fn main() -> ExitCode {
 
 fn run(words: &[&str]) -> Result<()> {
     match words {
+        ["test"] => test::run(false),
+        ["test", "--all"] => test::run(true),
+        ["ci", stage] => ci::run(stage),
         ["tidy"] => tidy::run(),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),

@@ -1,8 +1,17 @@
 //! What passed and what failed, printed as it happens and counted at the end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+
+static PASSED: AtomicUsize = AtomicUsize::new(0);
+static FAILED: AtomicUsize = AtomicUsize::new(0);
+
+/// What all judges of this process counted: passed, failed.
+pub fn totals() -> (usize, usize) {
+    (PASSED.load(Ordering::Relaxed), FAILED.load(Ordering::Relaxed))
+}
 
 /// The checks of one judge.
 pub struct Tally {
@@ -35,16 +44,21 @@ impl Tally {
             Ok(()) => {
                 println!("ok    {name}{took}");
                 self.passed += 1;
+                PASSED.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => {
                 println!("FAIL  {name}{took}\n      {}", format!("{error:#}").replace('\n', "\n      "));
                 self.failed.push(name.to_owned());
+                FAILED.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    pub fn passed(&self) -> usize {
-        self.passed
+    /// Counts what another program checked and printed.
+    pub fn count(&mut self, passed: usize, failed: usize) {
+        self.passed += passed;
+        PASSED.fetch_add(passed, Ordering::Relaxed);
+        FAILED.fetch_add(failed, Ordering::Relaxed);
     }
 
     pub fn failed(&self) -> &[String] {
@@ -64,7 +78,12 @@ impl Tally {
             self.start.elapsed().as_secs_f64()
         );
         if !self.failed.is_empty() {
-            bail!("{}: {} of {} checks failed", self.judge, self.failed.len(), self.passed + self.failed.len());
+            bail!(
+                "{}: {} of {} checks failed",
+                self.judge,
+                self.failed.len(),
+                self.passed + self.failed.len()
+            );
         }
         if self.passed == 0 {
             bail!("{}: nothing was checked", self.judge);

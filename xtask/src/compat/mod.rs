@@ -1,7 +1,9 @@
 //! `cargo xtask compat`: judges that nobody here wrote, put beside ours and beside Apache Kafka.
 
 pub mod clients;
+pub mod config;
 pub mod disk;
+pub mod librdkafka;
 pub mod wire;
 
 use anyhow::{Result, bail};
@@ -14,7 +16,10 @@ usage: cargo xtask compat JUDGE
   wire                             every message and version through Apache Kafka's own classes
   clients [--against apache|ottla] [--only NAME] [--all]
                                    client libraries in their versions, against one server
+  config                           the table of keys and the parser against Apache Kafka's own
   disk [--against apache|ottla]    one directory under Apache Kafka and the other, in turn; its tools on the files
+  librdkafka [--against apache|ottla] [--only NAME]
+                                   librdkafka's own tests of a broker: passed P of the B that Apache Kafka passes
 ";
 
 /// Runs one judge.
@@ -34,6 +39,21 @@ pub fn run(words: &[&str]) -> Result<()> {
             }
             clients::run(&choice)
         }
+        ["librdkafka", rest @ ..] => {
+            let mut choice = librdkafka::Choice { against: None, only: None };
+            let mut rest = rest.iter();
+            while let Some(word) = rest.next() {
+                match *word {
+                    "--against" => {
+                        choice.against = Some(System::parse(rest.next().copied().unwrap_or_default())?)
+                    }
+                    "--only" => choice.only = rest.next().map(|name| (*name).to_owned()),
+                    other => bail!("compat librdkafka: '{other}'?\n\n{USAGE}"),
+                }
+            }
+            librdkafka::run(&choice)
+        }
+        ["config"] => config::run(),
         ["disk"] => disk::run(System::Ottla),
         ["disk", "--against", system] => disk::run(System::parse(system)?),
         _ => bail!("no such judge\n\n{USAGE}"),

@@ -12,7 +12,10 @@ use crate::server::{binary, free_ports};
 use crate::tally::Tally;
 
 pub fn run(tally: &mut Tally) -> Result<()> {
-    tally.check("dev formats ./ottla-data, prints one screen, stops on Ctrl-C, goes on with the same data", twice);
+    tally.check(
+        "dev formats ./ottla-data, prints one screen, stops on Ctrl-C, goes on with the same data",
+        twice,
+    );
     tally.check("dev --data-dir: a directory with other things in it stays as it is", foreign);
     tally.check("dev --ephemeral leaves nothing behind", ephemeral);
     tally.check("dev on a port that is taken says so", taken);
@@ -38,9 +41,13 @@ fn twice() -> Result<()> {
         ensure!(screen.contains(&dir.join("ottla-data").display().to_string()), "the directory: {screen}");
         ensure!(screen.contains(" ms"), "how long it took: {screen}");
         ensure!(screen.lines().count() <= 24, "one screen, not {} lines", screen.lines().count());
-        let commands = screen.lines().filter(|l| l.starts_with("  ") && l.contains(&format!("localhost:{port} -"))).count();
+        let commands = screen
+            .lines()
+            .filter(|l| l.starts_with("  ") && l.contains(&format!("localhost:{port} -")))
+            .count();
         ensure!(commands == 3, "three commands to try, not {commands}");
-        let id = screen.lines().find_map(|l| l.trim().strip_prefix("cluster id")).context("the cluster's id")?;
+        let id =
+            screen.lines().find_map(|l| l.trim().strip_prefix("cluster id")).context("the cluster's id")?;
         ids.push(id.trim().to_owned());
         if round == 0 {
             batch::create_topic(port, "greetings", 1)?;

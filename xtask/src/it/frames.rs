@@ -25,7 +25,9 @@ pub fn run(tally: &mut Tally, server: &mut Server) -> Result<()> {
     for (name, bytes) in closing() {
         tally.check(&format!("frame: {name}: the connection closes"), || closes(port, &bytes));
     }
-    tally.check("frame: ApiVersions of a version to come: answered with version 0 and what there is", || future(port));
+    tally.check("frame: ApiVersions of a version to come: answered with version 0 and what there is", || {
+        future(port)
+    });
     tally.check("frame: answers come in the order of the questions", || in_order(port));
     tally.check("frame: one byte at a time", || byte_by_byte(port));
     tally.check("frame: a client that goes away in the middle", || half(port));
@@ -33,7 +35,8 @@ pub fn run(tally: &mut Tally, server: &mut Server) -> Result<()> {
     tally.check("frame: counts of 2^31 - 1 and floods of tagged fields cost no memory", || floods(server));
     if server.system == System::Ottla {
         // Apache Kafka allocates what is announced, and has no memory left for others.
-        tally.check("frame: two hundred connections that announce much and send little", || announced(server));
+        tally
+            .check("frame: two hundred connections that announce much and send little", || announced(server));
     }
     tally.check("frame: the bystander is still served", || ping(&mut bystander));
     Ok(())
@@ -53,7 +56,10 @@ fn closing() -> Vec<(&'static str, Vec<u8>)> {
         ("an API that does not exist", request(1000, 0, 1, false, Bytes::new())),
         ("an API of a negative key", request(-1, 0, 1, false, Bytes::new())),
         ("a version that Produce does not have", request(PRODUCE, 99, 1, true, Bytes::new())),
-        ("a version that is no longer served", request(PRODUCE, 2, 1, false, Bytes::new().i16(1).i32(1000).i32(0))),
+        (
+            "a version that is no longer served",
+            request(PRODUCE, 2, 1, false, Bytes::new().i16(1).i32(1000).i32(0)),
+        ),
         ("a negative version", request(METADATA, -1, 1, false, Bytes::new())),
         ("a body that is not there", request(METADATA, 4, 1, false, Bytes::new())),
         ("HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
@@ -99,7 +105,8 @@ fn future(port: u16) -> Result<()> {
     ensure!(code == UNSUPPORTED_VERSION, "error {UNSUPPORTED_VERSION}, not {code}");
     let count = i32::from_be_bytes(answer[2..6].try_into()?);
     ensure!(answer.len() == 6 + count as usize * 6, "the layout of version 0");
-    let row = answer[6..].chunks_exact(6).find(|r| r[..2] == API_VERSIONS.to_be_bytes()).context("its own row")?;
+    let row =
+        answer[6..].chunks_exact(6).find(|r| r[..2] == API_VERSIONS.to_be_bytes()).context("its own row")?;
     ensure!(row[2..4] == [0, 0] && row[5] >= 4, "the versions of ApiVersions itself: {row:?}");
     // The same connection goes on.
     ping(&mut stream)

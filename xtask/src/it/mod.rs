@@ -197,7 +197,8 @@ impl Background {
     fn end(mut self, signal: &str) -> Result<String> {
         process::signal(self.child.id(), signal);
         let status = process::wait(&mut self.child, LIMIT)?;
-        let status = status.with_context(|| format!("still there {} s after SIG{signal}", LIMIT.as_secs()))?;
+        let status =
+            status.with_context(|| format!("still there {} s after SIG{signal}", LIMIT.as_secs()))?;
         ensure!(status.success(), "it ended with {status} after SIG{signal}:\n{}", self.text());
         no_panic(&self.text())?;
         Ok(self.text())

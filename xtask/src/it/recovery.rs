@@ -138,7 +138,9 @@ fn full() -> Result<()> {
         }
     }
     ensure!((5..60).contains(&acknowledged), "{acknowledged} records fit");
-    let said = |text: &str| text.contains("No space left") && text.contains(&data.display().to_string());
+    let said = |text: &str| {
+        text.to_lowercase().contains("no space left") && text.contains(&data.display().to_string())
+    };
     let start = std::time::Instant::now();
     while !said(&node.text()) {
         ensure!(start.elapsed() < Duration::from_secs(5), "no word of the full disk:\n{}", node.text());
@@ -147,7 +149,10 @@ fn full() -> Result<()> {
     super::no_panic(&node.text())?;
     drop(node);
     // With room again, all that was acknowledged is there.
-    process::checked(std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(&data), super::LIMIT)?;
+    process::checked(
+        std::process::Command::new("mount").args(["-o", "remount,size=64m"]).arg(&data),
+        super::LIMIT,
+    )?;
     let mut node = super::Background::spawn(script("kafka-server-start.sh").arg(&file), dir.join("out2"))?;
     node.until("Kafka Server started")?;
     let found = batch::end_offset(ports[0], "kept")?;

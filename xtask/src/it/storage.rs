@@ -35,7 +35,10 @@ fn random_uuid() -> Result<()> {
         ensure!(output.status.success() && output.stderr.is_empty(), "{}{}", output.status, output.tail());
         let id = output.stdout.strip_suffix('\n').context("a line ends with a newline")?;
         ensure!(id.len() == 22 && !id.starts_with('-'), "22 characters and no dash in front, not '{id}'");
-        ensure!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "URL-safe base64, not '{id}'");
+        ensure!(
+            id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+            "URL-safe base64, not '{id}'"
+        );
     }
     ensure!(fastest < Duration::from_millis(50), "the fastest of 30 took {fastest:?}");
     Ok(())
@@ -70,11 +73,22 @@ fn format_without() -> Result<()> {
 
 fn stock_files() -> Result<()> {
     let keys = [
-        "process.roles", "node.id", "controller.quorum.voters", "listeners", "inter.broker.listener.name",
-        "advertised.listeners", "controller.listener.names", "log.dirs", "num.partitions",
-        "num.recovery.threads.per.data.dir", "offsets.topic.replication.factor",
-        "transaction.state.log.replication.factor", "transaction.state.log.min.isr", "log.retention.hours",
-        "log.segment.bytes", "log.retention.check.interval.ms",
+        "process.roles",
+        "node.id",
+        "controller.quorum.voters",
+        "listeners",
+        "inter.broker.listener.name",
+        "advertised.listeners",
+        "controller.listener.names",
+        "log.dirs",
+        "num.partitions",
+        "num.recovery.threads.per.data.dir",
+        "offsets.topic.replication.factor",
+        "transaction.state.log.replication.factor",
+        "transaction.state.log.min.isr",
+        "log.retention.hours",
+        "log.segment.bytes",
+        "log.retention.check.interval.ms",
     ];
     let config = dist::tree().join("config");
     let text = fs::read_to_string(config.join("kraft/server.properties"))?;
@@ -94,10 +108,14 @@ fn stock_files() -> Result<()> {
 fn roles() -> Result<()> {
     let dir = scratch("roles")?;
     for roles in ["broker,conductor", "broker,broker"] {
-        let file = config(&dir, &[("process.roles", roles), ("log.dirs", &dir.join("data").display().to_string())])?;
+        let file =
+            config(&dir, &[("process.roles", roles), ("log.dirs", &dir.join("data").display().to_string())])?;
         let line = line_of(&file, "process.roles")?;
         let place = format!("{}:{line}", file.display());
-        refused(script("kafka-storage.sh").args(["format", "-t", SEED, "-c"]).arg(&file), &[&place, "process.roles"])?;
+        refused(
+            script("kafka-storage.sh").args(["format", "-t", SEED, "-c"]).arg(&file),
+            &[&place, "process.roles"],
+        )?;
         refused(script("kafka-server-start.sh").arg(&file), &[&place, "process.roles"])?;
     }
     // A space after the comma is what people type.
@@ -110,7 +128,8 @@ fn roles() -> Result<()> {
 
 fn placeholder() -> Result<()> {
     let dir = scratch("placeholder")?;
-    let file = config(&dir, &[("node.id", "node_number"), ("log.dirs", &dir.join("data").display().to_string())])?;
+    let file =
+        config(&dir, &[("node.id", "node_number"), ("log.dirs", &dir.join("data").display().to_string())])?;
     let said = format!("{}:{}: node.id", file.display(), line_of(&file, "node.id")?);
     let words = [said.as_str(), "integer", "'node_number'"];
     refused(script("kafka-storage.sh").args(["format", "-t", SEED, "-c"]).arg(&file), &words)?;
@@ -132,8 +151,12 @@ fn twice() -> Result<()> {
     refused(script("kafka-storage.sh").args(again).arg(&file), &[&said, SEED])?;
     ensure!(contents(&dir) == before, "nothing changed");
     for flag in ["-g", "--ignore-formatted"] {
-        let output = good(script("kafka-storage.sh").args(["format", "-t", SEED, "-c"]).arg(&file).arg(flag))?;
-        ensure!(output.contains("All of the log directories are already formatted."), "{flag} says: {output}");
+        let output =
+            good(script("kafka-storage.sh").args(["format", "-t", SEED, "-c"]).arg(&file).arg(flag))?;
+        ensure!(
+            output.contains("All of the log directories are already formatted."),
+            "{flag} says: {output}"
+        );
     }
     ensure!(contents(&dir) == before, "nothing changed");
     Ok(())
@@ -156,10 +179,8 @@ fn meta() -> Result<()> {
 fn standalone() -> Result<()> {
     let dir = scratch("standalone")?;
     let data = dir.join("data").display().to_string();
-    let file = config(
-        &dir,
-        &[("controller.quorum.bootstrap.servers", "localhost:9093"), ("log.dirs", &data)],
-    )?;
+    let file =
+        config(&dir, &[("controller.quorum.bootstrap.servers", "localhost:9093"), ("log.dirs", &data)])?;
     let text = fs::read_to_string(&file)?;
     let dynamic: Vec<&str> = text.lines().filter(|l| !l.starts_with("controller.quorum.voters")).collect();
     fs::write(&file, dynamic.join("\n") + "\n")?;

@@ -9,7 +9,7 @@ use crate::process;
 
 /// The heap that the release's scripts give a broker, and a tool.
 pub const HEAP_OF_SERVER: &[&str] = &["-Xmx1G", "-Xms1G"];
-pub const HEAP_OF_TOOL: &[&str] = &["-Xmx256M"];
+const HEAP_OF_TOOL: &[&str] = &["-Xmx256M"];
 
 const TOOLS: &[(&str, &str)] = &[
     ("kafka-acls", "org.apache.kafka.tools.AclCommand"),

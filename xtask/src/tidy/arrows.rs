@@ -104,9 +104,10 @@ fn inside(from: &str, to: &str, kind: &str, example: bool) -> Option<String> {
     }
     match source.uses {
         // What only the tests use may be anything lower.
-        Some(uses) if kind == "normal" && !uses.contains(&to) => {
-            Some(format!("{arrow}: it may use only {}", if uses.is_empty() { "nothing".into() } else { uses.join(", ") }))
-        }
+        Some(uses) if kind == "normal" && !uses.contains(&to) => Some(format!(
+            "{arrow}: it may use only {}",
+            if uses.is_empty() { "nothing".into() } else { uses.join(", ") }
+        )),
         _ => None,
     }
 }
@@ -141,7 +142,10 @@ pub fn manifests(sources: &[Source], crates: &[String]) -> Vec<Finding> {
         }
     }
     if seen < crates.len() {
-        findings.push(Finding::new("Cargo.toml", format!("{} packages, but {seen} manifests in git", crates.len())));
+        findings.push(Finding::new(
+            "Cargo.toml",
+            format!("{} packages, but {seen} manifests in git", crates.len()),
+        ));
     }
     findings
 }

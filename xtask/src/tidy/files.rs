@@ -4,8 +4,13 @@ use super::{Finding, Source};
 
 /// No file is longer, except what a generator wrote.
 const LONGEST: usize = 800;
-const GENERATED: &[&str] =
-    &["/messages/", "/metadata_records/", "/coordinator_records/", "/control_records/", "/consumer_protocol/"];
+const GENERATED: &[&str] = &[
+    "/messages/",
+    "/metadata_records/",
+    "/coordinator_records/",
+    "/control_records/",
+    "/consumer_protocol/",
+];
 
 /// Rooms whose sources may name `std::fs`.
 const FILES: &[&str] = &["log", "quorum", "tools", "server"];
@@ -47,7 +52,8 @@ fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
         find(None, "begins with a `//!` head that says what the file does".into());
     }
     let length = text.lines().count();
-    let generated = GENERATED.iter().any(|dir| path.contains(dir)) || text.lines().next().is_some_and(is_generated);
+    let generated =
+        GENERATED.iter().any(|dir| path.contains(dir)) || text.lines().next().is_some_and(is_generated);
     if length > LONGEST && !generated {
         find(None, format!("{length} lines, more than {LONGEST}: divide it along its own seams"));
     }
@@ -71,7 +77,9 @@ fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
         if !FILES.contains(&room) && names_files(code) {
             find(Some(number), format!("{room} touches no files: only {} do", FILES.join(", ")));
         }
-        if PURE.contains(&room) && let Some(word) = IMPURE.iter().find(|w| code.contains(**w)) {
+        if PURE.contains(&room)
+            && let Some(word) = IMPURE.iter().find(|w| code.contains(**w))
+        {
             find(Some(number), format!("{room} is pure, `{word}` comes in as an argument"));
         }
     }
@@ -128,7 +136,10 @@ mod tests {
         assert_eq!(faults("crates/log/src/a.rs", text), 0);
         assert_eq!(faults("crates/broker/src/a.rs", text), 1);
         assert_eq!(faults("crates/broker/tests/a.rs", text), 0);
-        assert_eq!(faults("crates/broker/src/a.rs", &format!("//! Head.\n#[cfg(test)]\nmod tests {{\n{text}")), 0);
+        assert_eq!(
+            faults("crates/broker/src/a.rs", &format!("//! Head.\n#[cfg(test)]\nmod tests {{\n{text}")),
+            0
+        );
         assert_eq!(faults("crates/raft/src/a.rs", "//! Head.\nlet t = Instant::now();\n"), 1);
         for word in UNSAFE {
             assert_eq!(faults("crates/log/src/index/map.rs", &format!("//! Head.\n{word}\n")), 0);

@@ -41,7 +41,8 @@ pub fn check(sources: &[Source]) -> Vec<Finding> {
 /// A path counts only where it begins, not inside of a longer one.
 fn mentions(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
-        !word.starts_with('/') || !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-$}*>".contains(c))
+        !word.starts_with('/')
+            || !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-$}*>".contains(c))
     })
 }
 

@@ -53,7 +53,8 @@ pub fn run() -> Result<()> {
 fn sources() -> Result<Vec<Source>> {
     let mut git = Command::new("git");
     git.current_dir(process::root()).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let list = process::checked(&mut git, Duration::from_secs(60)).context("tidy reads the list of files from git")?;
+    let list = process::checked(&mut git, Duration::from_secs(60))
+        .context("tidy reads the list of files from git")?;
     let mut sources = Vec::new();
     for path in list.split('\0').filter(|p| !p.is_empty()) {
         let file: PathBuf = process::root().join(path);

@@ -30,9 +30,16 @@ fn checks_of(class: &str) -> &'static [&'static str] {
         "ConfigsOf11" => &["configs"],
         "AdminOf2" => &["groups", "delete-records"],
         "AdminOf26" => &["incremental", "list-offsets", "delete-offsets", "cooperative", "static"],
-        "AdminOf4" => {
-            &["describe", "partitions", "max-timestamp", "quorum", "log-dirs", "producers", "list-groups", "delete"]
-        }
+        "AdminOf4" => &[
+            "describe",
+            "partitions",
+            "max-timestamp",
+            "quorum",
+            "log-dirs",
+            "producers",
+            "list-groups",
+            "delete",
+        ],
         _ => &[],
     }
 }
@@ -45,9 +52,8 @@ pub fn clients() -> Result<Vec<Client>> {
 fn client(version: &str, classes: &'static [&'static str], zstd: bool) -> Result<Client> {
     let jars = peers::client_jars(version)?;
     let compiled = compile(version, &jars, classes)?;
-    let mut checks = vec![
-        "create", "none", "gzip", "snappy", "lz4", "headers", "times", "idempotent", "group", "commit",
-    ];
+    let mut checks =
+        vec!["create", "none", "gzip", "snappy", "lz4", "headers", "times", "idempotent", "group", "commit"];
     checks.extend(zstd.then_some("zstd"));
     for class in classes {
         checks.extend(checks_of(class));
@@ -76,7 +82,11 @@ fn compile(version: &str, jars: &Jars, classes: &[&str]) -> Result<PathBuf> {
         return Ok(dir);
     }
     let mut javac = Command::new(jars.javac());
-    javac.args(["-nowarn", "-proc:none", "--release", "17", "-d"]).arg(&dir).arg("-cp").arg(jars.class_path());
+    javac
+        .args(["-nowarn", "-proc:none", "--release", "17", "-d"])
+        .arg(&dir)
+        .arg("-cp")
+        .arg(jars.class_path());
     process::checked(javac.args(&files), Duration::from_secs(120))?;
     made(&dir, &recipe)?;
     Ok(dir)

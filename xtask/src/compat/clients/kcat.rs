@@ -19,15 +19,29 @@ const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// kcat, its checks written here: it has no language of its own.
 pub fn client(program: PathBuf) -> Client {
-    let checks =
-        vec!["create", "none", "gzip", "snappy", "lz4", "zstd", "headers", "times", "idempotent", "group", "commit"];
+    let checks = vec![
+        "create",
+        "none",
+        "gzip",
+        "snappy",
+        "lz4",
+        "zstd",
+        "headers",
+        "times",
+        "idempotent",
+        "group",
+        "commit",
+    ];
     let run = move |bootstrap: &str, prefix: &str, phase: &str| {
-        let kcat = Kcat { program: program.clone(), bootstrap: bootstrap.to_owned(), prefix: prefix.to_owned() };
+        let kcat =
+            Kcat { program: program.clone(), bootstrap: bootstrap.to_owned(), prefix: prefix.to_owned() };
         fs::create_dir_all(kcat.scratch())?;
         let mut lines = String::new();
         let mut check = |name: &str, outcome: Result<()>| match outcome {
             Ok(()) => lines.push_str(&format!("ok {name}\n")),
-            Err(error) => lines.push_str(&format!("fail {name}: {}\n", format!("{error:#}").replace('\n', " "))),
+            Err(error) => {
+                lines.push_str(&format!("fail {name}: {}\n", format!("{error:#}").replace('\n', " ")))
+            }
         };
         if phase == "first" {
             check("create", kcat.create());
@@ -76,7 +90,14 @@ impl Kcat {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["-b", &self.bootstrap, "-X", "heartbeat.interval.ms=200", "-X", "session.timeout.ms=10000"]);
+        command.args([
+            "-b",
+            &self.bootstrap,
+            "-X",
+            "heartbeat.interval.ms=200",
+            "-X",
+            "session.timeout.ms=10000",
+        ]);
         command.args(["-X", "fetch.wait.max.ms=50"]);
         command
     }
@@ -110,7 +131,8 @@ impl Kcat {
         self.produce("auto", &["first".to_owned()], &[])?;
         let listed: Value = serde_json::from_str(&self.say(&["-L", "-J"])?)?;
         let topics = listed["topics"].as_array().context("kcat lists topics")?;
-        let ours = topics.iter().find(|t| t["topic"] == self.topic("auto").as_str()).context("it is not listed")?;
+        let ours =
+            topics.iter().find(|t| t["topic"] == self.topic("auto").as_str()).context("it is not listed")?;
         let partitions = ours["partitions"].as_array().map_or(0, Vec::len);
         ensure!(partitions == 2, "2 partitions, not {partitions}");
         ensure!(listed["brokers"].as_array().map_or(0, Vec::len) == 1, "one broker");
@@ -164,7 +186,10 @@ impl Kcat {
         }
         let records = self.consume("times", &["-p", "0", "-o", "1"])?;
         let record = records.first().context("no record")?;
-        ensure!(record["payload"] == "late" && record["tstype"] == "create", "the later record, not {record}");
+        ensure!(
+            record["payload"] == "late" && record["tstype"] == "create",
+            "the later record, not {record}"
+        );
         ensure!(record["ts"].as_i64().is_some_and(|t| t > between && t <= now().unwrap_or(0)), "its time");
         Ok(())
     }
@@ -238,7 +263,14 @@ impl Member {
         let out = kcat.scratch().join(format!("{name}.out"));
         let err = kcat.scratch().join(format!("{name}.err"));
         let mut command = kcat.command();
-        command.args(["-G", &kcat.topic("group"), "-u", "-X", "auto.offset.reset=earliest", &kcat.topic("group")]);
+        command.args([
+            "-G",
+            &kcat.topic("group"),
+            "-u",
+            "-X",
+            "auto.offset.reset=earliest",
+            &kcat.topic("group"),
+        ]);
         command.stdin(Stdio::null()).stdout(fs::File::create(&out)?).stderr(fs::File::create(&err)?);
         Ok(Member { child: command.spawn()?, out, err })
     }
@@ -246,7 +278,9 @@ impl Member {
     /// The partitions of the last assignment; nothing after a revocation.
     fn owned(&self) -> Result<Vec<u32>> {
         let text = fs::read_to_string(&self.err)?;
-        let Some(line) = text.lines().rfind(|line| line.contains("rebalanced")) else { return Ok(Vec::new()) };
+        let Some(line) = text.lines().rfind(|line| line.contains("rebalanced")) else {
+            return Ok(Vec::new());
+        };
         let Some((_, assigned)) = line.split_once("assigned:") else { return Ok(Vec::new()) };
         let mut numbers: Vec<u32> =
             assigned.split('[').skip(1).filter_map(|part| part.split(']').next()?.parse().ok()).collect();

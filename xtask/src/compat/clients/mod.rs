@@ -25,9 +25,33 @@ pub const NEEDS: &[Need] = &[Need::Jdk, Need::Maven, Need::Kcat, Need::OlderPyth
 
 /// The checks of the first run, in the columns of the table; then those after the restart.
 const FIRST: &[&str] = &[
-    "create", "none", "gzip", "snappy", "lz4", "zstd", "headers", "times", "idempotent", "group", "cooperative",
-    "static", "commit", "describe", "configs", "incremental", "partitions", "groups", "list-groups", "list-offsets",
-    "max-timestamp", "delete-offsets", "delete-records", "quorum", "log-dirs", "producers", "delete",
+    "create",
+    "none",
+    "gzip",
+    "snappy",
+    "lz4",
+    "zstd",
+    "headers",
+    "times",
+    "idempotent",
+    "group",
+    "cooperative",
+    "static",
+    "commit",
+    "describe",
+    "configs",
+    "incremental",
+    "partitions",
+    "groups",
+    "list-groups",
+    "list-offsets",
+    "max-timestamp",
+    "delete-offsets",
+    "delete-records",
+    "quorum",
+    "log-dirs",
+    "producers",
+    "delete",
 ];
 const SECOND: &[&str] = &["restart", "survived"];
 
@@ -102,7 +126,8 @@ pub fn run(choice: &Choice) -> Result<()> {
     if choice.against == System::Ottla {
         server::build()?;
     }
-    let site = Site::fresh(&format!("clients-{:?}", choice.against).to_lowercase())?.with("num.partitions", "2");
+    let site =
+        Site::fresh(&format!("clients-{:?}", choice.against).to_lowercase())?.with("num.partitions", "2");
     let server = Server::start(choice.against, &site)?;
     println!("{} clients against {}", clients.len(), choice.against.name());
 
@@ -116,9 +141,14 @@ pub fn run(choice: &Choice) -> Result<()> {
         let reported = results.remove(&index).unwrap_or_default();
         for check in client.checks.iter().chain(SECOND) {
             let outcome = reported.get(*check).map(|o| o.clone().map_err(|e| anyhow!(e)));
-            tally.note(&format!("{} {check}", client.name), outcome.unwrap_or_else(|| Err(anyhow!("not reported"))));
+            tally.note(
+                &format!("{} {check}", client.name),
+                outcome.unwrap_or_else(|| Err(anyhow!("not reported"))),
+            );
         }
-        for name in reported.keys().filter(|n| !client.checks.contains(&n.as_str()) && !SECOND.contains(&n.as_str())) {
+        for name in
+            reported.keys().filter(|n| !client.checks.contains(&n.as_str()) && !SECOND.contains(&n.as_str()))
+        {
             tally.note(&format!("{} {name}", client.name), Err(anyhow!("a check that is not on the list")));
         }
         results.insert(index, reported);
@@ -187,7 +217,8 @@ fn read_lines(lines: &str) -> BTreeMap<String, Outcome> {
     for line in lines.lines() {
         if let Some(name) = line.strip_prefix("ok ") {
             outcomes.insert(name.trim().to_owned(), Ok(()));
-        } else if let Some((name, reason)) = line.strip_prefix("fail ").and_then(|rest| rest.split_once(": ")) {
+        } else if let Some((name, reason)) = line.strip_prefix("fail ").and_then(|rest| rest.split_once(": "))
+        {
             outcomes.insert(name.to_owned(), Err(reason.to_owned()));
         }
     }
@@ -251,7 +282,8 @@ mod tests {
 
     #[test]
     fn lines_are_read_as_the_programs_print_them() {
-        let outcomes = read_lines("ok none\nsome noise\nfail group: AssertionError: expected this: that at x.py:3\n");
+        let outcomes =
+            read_lines("ok none\nsome noise\nfail group: AssertionError: expected this: that at x.py:3\n");
         assert_eq!(outcomes.len(), 2);
         assert_eq!(outcomes["none"], Ok(()));
         assert_eq!(outcomes["group"], Err("AssertionError: expected this: that at x.py:3".to_owned()));

@@ -18,12 +18,29 @@ pub fn client(node: PathBuf) -> Result<Client> {
     let package: serde_json::Value = serde_json::from_str(&package)?;
     let version = package["version"].as_str().context("a package has a version")?.to_owned();
     let checks = vec![
-        "create", "none", "gzip", "snappy", "lz4", "zstd", "headers", "times", "idempotent", "group", "commit",
-        "configs", "partitions", "groups", "delete-records", "delete",
+        "create",
+        "none",
+        "gzip",
+        "snappy",
+        "lz4",
+        "zstd",
+        "headers",
+        "times",
+        "idempotent",
+        "group",
+        "commit",
+        "configs",
+        "partitions",
+        "groups",
+        "delete-records",
+        "delete",
     ];
     let run = move |bootstrap: &str, prefix: &str, phase: &str| {
         let mut command = Command::new(&node);
-        command.arg(dir.join("judge.js")).args([bootstrap, prefix, phase]).env("KAFKAJS_NO_PARTITIONER_WARNING", "1");
+        command
+            .arg(dir.join("judge.js"))
+            .args([bootstrap, prefix, phase])
+            .env("KAFKAJS_NO_PARTITIONER_WARNING", "1");
         lines_of(&mut command)
     };
     Ok(Client { name: format!("kafkajs {version}"), checks, run: Box::new(run) })

@@ -19,7 +19,12 @@ pub fn kafka_python(python: &Path) -> Result<Client> {
     let mut checks = vec!["create"];
     checks.extend(CODECS);
     checks.extend(["headers", "times", "group", "commit", "configs", "partitions", "groups", "delete"]);
-    Ok(client(format!("kafka-python {}", version(&python, "kafka-python")?), checks, python, "kafka_python.py"))
+    Ok(client(
+        format!("kafka-python {}", version(&python, "kafka-python")?),
+        checks,
+        python,
+        "kafka_python.py",
+    ))
 }
 
 /// confluent-kafka and aiokafka.

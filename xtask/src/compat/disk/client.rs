@@ -25,7 +25,12 @@ impl Client {
         let classes = process::target().join("peers/judge-disk");
         fs::create_dir_all(&classes)?;
         let mut javac = Command::new(jars.javac());
-        javac.args(["-nowarn", "-proc:none", "-d"]).arg(&classes).arg("-cp").arg(jars.class_path()).arg(source);
+        javac
+            .args(["-nowarn", "-proc:none", "-d"])
+            .arg(&classes)
+            .arg("-cp")
+            .arg(jars.class_path())
+            .arg(source);
         process::checked(&mut javac, Duration::from_secs(120))?;
         Ok(Client { jars, classes })
     }

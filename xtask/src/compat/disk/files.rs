@@ -50,7 +50,9 @@ pub fn read(tally: &mut Tally, name: &str, site: &Site, left: Left) -> Result<()
         let text = dump_log(&with_suffix(&topics, ".log"), &["--print-data-log"])?;
         let records = text.lines().filter(|l| l.starts_with("| offset: ")).count();
         ensure!(records > 8_000, "{records} records");
-        for word in ["compresscodec: gzip", "compresscodec: snappy", "compresscodec: lz4", "compresscodec: zstd"] {
+        for word in
+            ["compresscodec: gzip", "compresscodec: snappy", "compresscodec: lz4", "compresscodec: zstd"]
+        {
             ensure!(text.contains(word), "no batch with {word}");
         }
         let markers = text.contains("endTxnMarker: ABORT") && text.contains("endTxnMarker: COMMIT");
@@ -68,7 +70,8 @@ pub fn read(tally: &mut Tally, name: &str, site: &Site, left: Left) -> Result<()
             indexes.retain(|f| f.metadata().is_ok_and(|m| m.len() < 1_000_000));
         }
         let text = dump_log(&indexes, &[])?;
-        let entries = text.lines().filter(|l| l.starts_with("offset: ") || l.starts_with("timestamp: ")).count();
+        let entries =
+            text.lines().filter(|l| l.starts_with("offset: ") || l.starts_with("timestamp: ")).count();
         ensure!(!left.stopped || entries > 200, "{entries} entries");
         Ok(())
     });
@@ -84,7 +87,13 @@ pub fn read(tally: &mut Tally, name: &str, site: &Site, left: Left) -> Result<()
         let mut logs = with_suffix(&metadata, ".log");
         logs.extend(with_suffix(&metadata, ".checkpoint"));
         let text = dump_log(&logs, &["--cluster-metadata-decoder"])?;
-        for word in ["TOPIC_RECORD", "PARTITION_RECORD", "CONFIG_RECORD", "REMOVE_TOPIC_RECORD", "FEATURE_LEVEL_RECORD"] {
+        for word in [
+            "TOPIC_RECORD",
+            "PARTITION_RECORD",
+            "CONFIG_RECORD",
+            "REMOVE_TOPIC_RECORD",
+            "FEATURE_LEVEL_RECORD",
+        ] {
             ensure!(text.contains(word), "no {word}");
         }
         Ok(())
@@ -106,7 +115,8 @@ pub fn read(tally: &mut Tally, name: &str, site: &Site, left: Left) -> Result<()
     tally.check(&format!("{name}: the metadata shell opens the metadata"), || shell(&site.data()));
     tally.check(&format!("{name}: kafka-storage info finds nothing wrong"), || {
         let mut info = System::Apache.program("kafka-storage")?;
-        let text = process::checked(info.args(["info", "-c"]).arg(site.properties()), Duration::from_secs(60))?;
+        let text =
+            process::checked(info.args(["info", "-c"]).arg(site.properties()), Duration::from_secs(60))?;
         ensure!(text.contains("Found metadata:") && !text.contains("Found problem"), "it says: {text}");
         Ok(())
     });

@@ -72,7 +72,14 @@ fn begun(tally: &mut Tally, client: &Client, other: System) -> Result<()> {
     finish(server, End::Stopped)
 }
 
-fn turns(tally: &mut Tally, client: &Client, name: &str, other: System, end: End, dynamic: bool) -> Result<()> {
+fn turns(
+    tally: &mut Tally,
+    client: &Client,
+    name: &str,
+    other: System,
+    end: End,
+    dynamic: bool,
+) -> Result<()> {
     let mut site = Site::fresh(&format!("disk-{name}"))?.with("offsets.topic.num.partitions", "4");
     site = site.with("transaction.state.log.num.partitions", "2").with("log.cleaner.enable", "true");
     site.dynamic = dynamic;
@@ -85,7 +92,8 @@ fn turns(tally: &mut Tally, client: &Client, name: &str, other: System, end: End
     client.steps(&server, &steps)?;
     let written = client.dump(&server, "1-apache")?;
     finish(server, end)?;
-    let expected = BTreeSet::from(["transactions", "open", "headers", "tombstones", "segments", "idempotent"]);
+    let expected =
+        BTreeSet::from(["transactions", "open", "headers", "tombstones", "segments", "idempotent"]);
     tally.check(&format!("{name}: Apache Kafka wrote of every kind"), || of_every_kind(&written, &expected));
 
     // The other's turn.
@@ -101,7 +109,8 @@ fn turns(tally: &mut Tally, client: &Client, name: &str, other: System, end: End
     // Apache Kafka again.
     let server = Server::start(System::Apache, &site)?;
     let served = client.dump(&server, "4-apache")?;
-    tally.note(&format!("{name}: Apache Kafka serves what {} left", other.name()), same(&added, &served, end));
+    tally
+        .note(&format!("{name}: Apache Kafka serves what {} left", other.name()), same(&added, &served, end));
     client.steps(&server, &["write=third", "transact=third"])?;
     let added = client.dump(&server, "5-apache")?;
     tally.note(&format!("{name}: Apache Kafka adds to it"), grown(&served, &added));
@@ -133,9 +142,11 @@ fn of_every_kind(dump: &[String], topics: &BTreeSet<&str>) -> Result<()> {
         let records = dump.iter().filter(|l| l.starts_with(&format!("read_uncommitted {topic}-0 "))).count();
         ensure!(*topic == "open" || records > 1, "no record in {topic}");
     }
-    let committed = |level: &str| dump.iter().filter(|l| l.starts_with(&format!("{level} transactions-"))).count();
+    let committed =
+        |level: &str| dump.iter().filter(|l| l.starts_with(&format!("{level} transactions-"))).count();
     ensure!(committed("read_committed") < committed("read_uncommitted"), "no aborted transaction");
-    for kind in ["group group-first ", "group group-tx ", "producer idempotent-0 ", "configs segments {index"] {
+    for kind in ["group group-first ", "group group-tx ", "producer idempotent-0 ", "configs segments {index"]
+    {
         ensure!(dump.iter().any(|line| line.starts_with(kind)), "no line '{kind}'");
     }
     Ok(())
@@ -195,7 +206,8 @@ mod tests {
     #[test]
     fn a_lost_record_is_found() {
         let before = lines(&["read_committed none-0 0 value 'x'"]);
-        let mut after: Vec<String> = (0..7000).map(|i| format!("read_committed none-1 {i} value 'y'")).collect();
+        let mut after: Vec<String> =
+            (0..7000).map(|i| format!("read_committed none-1 {i} value 'y'")).collect();
         assert!(grown(&before, &after).is_err());
         after.extend(before.clone());
         assert!(grown(&before, &after).is_ok());
