@@ -15,8 +15,8 @@ const END: &str = "<!-- apis: end -->";
 fn waits_for(api: ApiKey) -> &'static str {
     use ApiKey::*;
     match api {
-        AddPartitionsToTxn | AddOffsetsToTxn | EndTxn | WriteTxnMarkers | TxnOffsetCommit | DescribeTransactions
-        | ListTransactions => "transactions",
+        AddPartitionsToTxn | AddOffsetsToTxn | EndTxn | WriteTxnMarkers | TxnOffsetCommit
+        | DescribeTransactions | ListTransactions => "transactions",
         SaslHandshake | SaslAuthenticate => "SASL",
         DescribeAcls | CreateAcls | DeleteAcls => "ACLs",
         CreateDelegationToken | RenewDelegationToken | ExpireDelegationToken | DescribeDelegationToken => {
@@ -89,7 +89,13 @@ fn table() -> String {
     out += "| --- | --- | --- | --- | --- |\n";
     for api in &APIS {
         let (client, controller) = (cell(api, Listener::Broker), cell(api, Listener::Controller));
-        _ = writeln!(out, "| {} | {} | {} | {client} | {controller} |", api.key as i16, api.name, versions(api));
+        _ = writeln!(
+            out,
+            "| {} | {} | {} | {client} | {controller} |",
+            api.key as i16,
+            api.name,
+            versions(api)
+        );
     }
     out
 }
@@ -106,7 +112,8 @@ mod tests {
         let (block, tail) = rest.split_once(END).expect("the mark behind the table");
         let table = table();
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).expect("docs/STATUS.md can be written");
+            std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}"))
+                .expect("docs/STATUS.md can be written");
         } else {
             assert!(block == table, "docs/STATUS.md is not what is served; UPDATE_DOCS=1 writes:\n{table}");
         }

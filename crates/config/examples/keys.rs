@@ -41,7 +41,7 @@ fn families() -> Vec<(&'static str, &'static [Key], bool)> {
 }
 
 /// Every key with all there is to say of it, a table for each family.
-pub fn reference() -> String {
+pub(crate) fn reference() -> String {
     let mut out = String::new();
     for (title, list, changes) in families() {
         let (head, rule) = if changes { (" Change |", " --- |") } else { ("", "") };
@@ -55,7 +55,7 @@ pub fn reference() -> String {
 }
 
 /// Every key by name, under what becomes of it.
-pub fn summary() -> String {
+pub(crate) fn summary() -> String {
     let (mut works, mut idle) = (0, 0);
     let mut out = String::new();
     for (title, list, _) in families() {

@@ -15,7 +15,8 @@ fn check(name: &str, expected: &str) {
     let (head, rest) = text.split_once(BEGIN).expect("the mark in front of the keys");
     let (block, tail) = rest.split_once(END).expect("the mark behind the keys");
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, format!("{head}{BEGIN}{expected}{END}{tail}")).expect("the page can be written");
+        std::fs::write(&path, format!("{head}{BEGIN}{expected}{END}{tail}"))
+            .expect("the page can be written");
         return;
     }
     let differs = block.lines().zip(expected.lines()).find(|(said, is)| said != is);

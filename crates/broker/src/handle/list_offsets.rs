@@ -11,6 +11,9 @@ use crate::dispatch::Call;
 use crate::partition::Moment;
 use crate::reply::{Outcome, Refusal};
 
+/// The first version that tells the epoch in which a record was written (KIP-320).
+const LEADER_EPOCH_FROM: i16 = 4;
+
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: ListOffsetsRequestView<'_> = call.view()?;
     let read_committed = call.version() >= 2 && request.isolation_level == 1;
@@ -47,7 +50,10 @@ fn answer(
         Ok(Some(found)) => {
             response.timestamp = found.timestamp_ms;
             response.offset = found.offset;
-            response.leader_epoch = found.leader_epoch;
+            // Older responses have no room for it.
+            if call.version() >= LEADER_EPOCH_FROM {
+                response.leader_epoch = found.leader_epoch;
+            }
         }
         Ok(None) => {}
         Err(error) => response.error_code = error.code(),
