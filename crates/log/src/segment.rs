@@ -11,6 +11,9 @@ use crate::walk::{Head, Heads};
 /// The largest position in a segment file: what an index entry can hold.
 pub(crate) const MAX_SIZE: u32 = i32::MAX as u32;
 
+/// Bytes of the smallest thing that can lie in a log file: a message of magic 0 without key and value.
+const SMALLEST_BATCH: u32 = 26;
+
 /// One segment of a log. Its files are named by [`Place`], which its log makes from it.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -82,38 +85,39 @@ impl Segment {
     }
 
     /// Takes the indexes from their files; of transactions, if it is said that there is one. Returns what is wrong
-    /// with them, if something is.
+    /// with them, if something is: by their length, or with `look` also by what is at their ends.
     pub(crate) fn load_indexes(
         &mut self,
         place: Place<'_>,
         transactions: bool,
+        look: bool,
     ) -> Result<Option<&'static str>, Error> {
-        let Some(offsets) = Index::<OffsetEntry>::load(place)? else {
+        // No batch is smaller than this, and no batch has two entries.
+        let most = self.size / SMALLEST_BATCH;
+        let Some(offsets) = Index::<OffsetEntry>::load(place)?.filter(|index| index.len() <= most) else {
             return Ok(Some("the offset index is missing or has a wrong length"));
         };
-        let Some(times) = Index::<TimeEntry>::load(place)? else {
+        // The last entry of a time index may come without one in the offset index.
+        let Some(times) = Index::<TimeEntry>::load(place)?.filter(|index| index.len() <= most + 1) else {
             return Ok(Some("the time index is missing or has a wrong length"));
         };
         let aborted = if transactions { AbortedIndex::load(place)? } else { Some(AbortedIndex::default()) };
         let Some(aborted) = aborted else {
             return Ok(Some("the transaction index is damaged"));
         };
-        // Only the ends are looked at: what a crash leaves behind (zeros of a preallocated file, entries for
-        // bytes that are gone) shows there.
-        if let Some(last) = offsets.last(place)? {
-            let first = offsets.get(place, 0)?;
-            let many = offsets.len() > 1;
-            if last.position >= self.size
-                || (many && (last.offset <= first.offset || last.position <= first.position))
-                || (last.offset == 0 && last.position == 0 && self.size > 0 && many)
-            {
-                return Ok(Some("the offset index does not belong to the log file"));
+        if look {
+            if let Some(last) = offsets.last(place)? {
+                let first = offsets.get(place, 0)?;
+                let ascending = last.offset > first.offset && last.position > first.position;
+                if last.position >= self.size || (offsets.len() > 1 && !ascending) {
+                    return Ok(Some("the offset index does not belong to the log file"));
+                }
             }
-        }
-        if let Some(last) = times.last(place)? {
-            let first = times.get(place, 0)?;
-            if last.timestamp < first.timestamp || (times.len() > 1 && last.offset < first.offset) {
-                return Ok(Some("the time index is not in order"));
+            if let Some(last) = times.last(place)? {
+                let first = times.get(place, 0)?;
+                if last.timestamp < first.timestamp || last.offset < first.offset {
+                    return Ok(Some("the time index is not in order"));
+                }
             }
         }
         (self.offsets, self.times, self.aborted) = (offsets, times, aborted);
@@ -290,12 +294,22 @@ impl Segment {
         Ok(None)
     }
 
-    /// The offset behind the last record; the base if there is none.
+    /// The offset behind the last record; the base if there is none. Fails with [`Error::Corrupt`] if the file does
+    /// not end with a batch, or the index does not lead to one.
     pub(crate) fn next_offset(&self, place: Place<'_>) -> Result<Offset, Error> {
-        let position = self.offsets.last(place)?.map_or(0, |entry| entry.position);
+        if self.size == 0 {
+            return Ok(self.base);
+        }
+        let indexed = self.offsets.last(place)?;
+        let position = indexed.map_or(0, |entry| entry.position);
         let file = place.file(FileKind::Log)?;
         let mut heads = Heads::new(place, &*file, position, self.size);
-        let mut next = self.base;
+        let first = heads.next()?;
+        let expected = indexed.map(|entry| self.base + i64::from(entry.offset));
+        if expected.is_some() && first.map(|head| head.last_offset) != expected {
+            return Err(place.corrupt(FileKind::OffsetIndex, 0, "its last entry leads to another batch"));
+        }
+        let mut next = first.map_or(self.base, |head| head.last_offset.saturating_add(1));
         while let Some(Head { last_offset, .. }) = heads.next()? {
             next = last_offset.saturating_add(1);
         }

@@ -112,6 +112,9 @@ fn head(bytes: &[u8], position: u32) -> Result<Head, EntryError> {
     })
 }
 
+/// A position, and the batch there or why there is none.
+pub(crate) type Found<'a> = (u32, Result<Entry<'a>, EntryError>);
+
 /// Walks over whole batches of a log file, which need not be sound.
 pub(crate) struct Batches<'a> {
     place: Place<'a>,
@@ -131,7 +134,7 @@ impl<'a> Batches<'a> {
 
     /// The next batch, unverified, and its position. The inner error says why there is no sound batch: the end
     /// of the batch lies beyond the file, or it makes no sense.
-    pub(crate) fn next(&mut self) -> Result<Option<(u32, Result<Entry<'_>, EntryError>)>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Found<'_>>, Error> {
         if self.position >= self.end {
             return Ok(None);
         }

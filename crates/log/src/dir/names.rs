@@ -65,16 +65,20 @@ impl PartitionDir {
     }
 
     fn try_parse(name: &str) -> Option<PartitionDir> {
-        let kinds: [(&str, fn(Uuid) -> DirKind); 3] =
-            [("-delete", DirKind::Delete), ("-future", DirKind::Future), ("-stray", DirKind::Stray)];
-        let suffixed = kinds.iter().find_map(|(suffix, kind)| Some((name.strip_suffix(suffix)?, kind)));
-        let (base, kind) = match suffixed {
-            Some((rest, kind)) => {
-                let (base, id) = rest.rsplit_once('.')?;
+        let suffix = ["-delete", "-future", "-stray"].into_iter().find(|suffix| name.ends_with(suffix));
+        let (base, kind) = match suffix {
+            Some(suffix) => {
+                let (base, id) = name[..name.len() - suffix.len()].rsplit_once('.')?;
                 if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                     return None;
                 }
-                (base, kind(Uuid::try_parse(id).ok()?))
+                let id = Uuid::try_parse(id).ok()?;
+                let kind = match suffix {
+                    "-delete" => DirKind::Delete(id),
+                    "-future" => DirKind::Future(id),
+                    _ => DirKind::Stray(id),
+                };
+                (base, kind)
             }
             None => (name, DirKind::Current),
         };

@@ -263,6 +263,9 @@ impl Log {
         match last.next_offset(last.place(&self.dir, &self.path)) {
             Err(Error::Corrupt { .. }) => {
                 let at = self.segments.len() - 1;
+                let file = last.place(&self.dir, &self.path).path_of(FileKind::Log);
+                let reason = "the offset index does not lead to the end of the log file";
+                report.repairs.push(Repair::RebuiltIndexes { file, reason });
                 let producers = self.recover_segment(at, None, options, report)?;
                 Ok(Some(producers.end_offset))
             }
@@ -295,10 +298,6 @@ impl Log {
     ) -> Result<(), Error> {
         let end = self.end;
         self.remove_snapshots(|offset| offset > end)?;
-        // Besides those at the start of a segment only the newest is of use.
-        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base).collect();
-        let newest = self.snapshots.last().copied();
-        self.remove_snapshots(|offset| Some(offset) != newest && bases.binary_search(&offset).is_err())?;
         self.producers = match recovered {
             Some(producers) if producers.end_offset == end => producers,
             _ if self.snapshots.is_empty() && options.clean => {

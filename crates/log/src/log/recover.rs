@@ -30,7 +30,7 @@ impl Log {
             let segment = &mut self.segments[at];
             let place = segment.place(&self.dir, &self.path);
             let transactions = transaction_indexes.contains(&segment.base);
-            if let Some(reason) = segment.load_indexes(place, transactions)? {
+            if let Some(reason) = segment.load_indexes(place, transactions, !options.clean)? {
                 let file = place.path_of(FileKind::Log);
                 report.repairs.push(Repair::RebuiltIndexes { file, reason });
                 let recovered = self.recover_segment(at, None, options, report)?;
@@ -205,6 +205,10 @@ impl Log {
         let from =
             producers.end_offset.max(self.start).max(self.segments.first().map_or(0, |first| first.base));
         producers.end_offset = from;
+        if from >= offset {
+            producers.end_offset = offset;
+            return Ok(());
+        }
         let first = self.segment_at(from);
         for segment in self.segments[first..].iter().take_while(|segment| segment.base < offset) {
             let place = segment.place(&self.dir, &self.path);

@@ -70,6 +70,7 @@ impl Log {
     /// [`LogDir::remove_doomed`]: crate::LogDir::remove_doomed
     pub fn apply_retention(&mut self, now_ms: i64) -> Result<Deleted, Error> {
         self.dir.check()?;
+        self.prune_snapshots()?;
         let start = self.start;
         let below_start = self.segments[1..].iter().take_while(|next| next.base <= start).count();
         let below_start = self.delete_first(below_start, now_ms)?;

@@ -103,6 +103,13 @@ impl Log {
         Ok(())
     }
 
+    /// Removes snapshots that are of no use: all but those at the start of a segment and the newest.
+    pub(super) fn prune_snapshots(&mut self) -> Result<(), Error> {
+        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base).collect();
+        let newest = self.snapshots.last().copied();
+        self.remove_snapshots(|offset| Some(offset) != newest && bases.binary_search(&offset).is_err())
+    }
+
     /// Removes the snapshots at these offsets.
     pub(super) fn remove_snapshots(&mut self, doomed: impl Fn(Offset) -> bool) -> Result<(), Error> {
         for offset in self.snapshots.iter().copied().filter(|offset| doomed(*offset)) {

@@ -73,6 +73,7 @@ pub(crate) struct Update {
 
 /// The outcome of checking.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and lives for one append")]
 pub(crate) enum Checked {
     /// A client sends a batch again that is in the log already.
     Duplicate(AppendedBatch),

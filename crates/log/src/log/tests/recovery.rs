@@ -136,7 +136,10 @@ fn missing_and_wrong_indexes_are_made_anew() {
         (TIME, Some(&backwards)),
     ];
     for (clean, recovery_point) in [(true, 0), (false, 40)] {
-        for (name, damage) in cases {
+        // After a clean stop only what shows by its length is noticed.
+        let by_length =
+            |damage: Option<&[u8]>| damage.is_none_or(|bytes| bytes.len() % 4 != 0 || bytes.len() > 999);
+        for (name, damage) in cases.into_iter().filter(|(_, damage)| !clean || by_length(*damage)) {
             match damage {
                 Some(bytes) => bench.overwrite(name, bytes),
                 None => bench.disk.remove(&Path::new("/data/t-0").join(name)).unwrap(),
@@ -152,6 +155,21 @@ fn missing_and_wrong_indexes_are_made_anew() {
             let found = log.offset_for_timestamp(all[33].1, &mut Decompressor::new()).unwrap();
             assert_eq!(found.unwrap().offset, 33);
         }
+    }
+}
+
+#[test]
+fn the_last_segments_index_is_checked_even_after_a_clean_stop() {
+    let (bench, all) = closed();
+    let index = "00000000000000000040.index";
+    let right = bench.file(index);
+    assert_eq!(right.len(), 8);
+    for wrong in [[0, 0, 0, 9, 0, 0, 0, 100], [0, 0, 0, 8, 0, 0, 2, 148], [0, 0, 0, 9, 0, 255, 0, 0]] {
+        bench.overwrite(index, &wrong);
+        let (log, report) = bench.open(true, 0);
+        assert_eq!((log.log_end(), records(&log, 0)), (50, all.clone()));
+        assert_eq!(bench.file(index), right);
+        assert!(matches!(report.repairs[..], [Repair::RebuiltIndexes { .. }]), "{report:?}");
     }
 }
 
