@@ -104,6 +104,10 @@ fn broker_handler(api: ApiKey) -> Option<Handler> {
         ApiKey::DescribeProducers => handle::producers::describe,
         ApiKey::UnregisterBroker => handle::cluster::unregister_broker,
         ApiKey::DescribeTopicPartitions => handle::describe_topic_partitions::handle,
+        ApiKey::AlterPartitionReassignments => handle::reassignments::alter,
+        ApiKey::ListPartitionReassignments => handle::reassignments::list,
+        ApiKey::AddRaftVoter => handle::raft_rpc::add_voter,
+        ApiKey::RemoveRaftVoter => handle::raft_rpc::remove_voter,
         _ => return None,
     })
 }
@@ -122,6 +126,22 @@ fn controller_handler(api: ApiKey) -> Option<Handler> {
         ApiKey::UpdateFeatures => handle::cluster::update_features,
         ApiKey::DescribeCluster => handle::cluster::describe,
         ApiKey::UnregisterBroker => handle::cluster::unregister_broker,
+        ApiKey::AlterPartitionReassignments => handle::reassignments::alter,
+        ApiKey::ListPartitionReassignments => handle::reassignments::list,
+        ApiKey::Vote => handle::raft_rpc::vote,
+        ApiKey::BeginQuorumEpoch => handle::raft_rpc::begin_epoch,
+        ApiKey::EndQuorumEpoch => handle::raft_rpc::end_epoch,
+        ApiKey::Fetch => handle::raft_rpc::fetch,
+        ApiKey::FetchSnapshot => handle::raft_rpc::fetch_snapshot,
+        ApiKey::AddRaftVoter => handle::raft_rpc::add_voter,
+        ApiKey::RemoveRaftVoter => handle::raft_rpc::remove_voter,
+        ApiKey::UpdateRaftVoter => handle::raft_rpc::update_voter,
+        ApiKey::BrokerRegistration => handle::controller_rpc::register_broker,
+        ApiKey::BrokerHeartbeat => handle::controller_rpc::broker_heartbeat,
+        ApiKey::ControllerRegistration => handle::controller_rpc::register_controller,
+        ApiKey::AllocateProducerIds => handle::controller_rpc::allocate_producer_ids,
+        ApiKey::AlterPartition => handle::controller_rpc::alter_partition,
+        ApiKey::AssignReplicasToDirs => handle::controller_rpc::assign_replicas_to_dirs,
         _ => return None,
     })
 }

@@ -117,13 +117,13 @@ pub(crate) fn elect_leaders(call: &Call<'_>) -> Result<Outcome, Refusal> {
         // The first version elects preferred leaders only.
         request.election_type = 0;
     }
-    let (node, to) = (call.node().clone(), call.reply_to());
+    let (node, to, version) = (call.node().clone(), call.reply_to(), call.version());
     Ok(Outcome::Later(Box::pin(async move {
         let asked = request.topic_partitions.clone().unwrap_or_default();
         let answer = node
             .controller()
             .ask(&node, request.timeout_ms, move |turn| turn.controller.view().elect_leaders(&request));
-        let body = answer.await.unwrap_or_else(|error| {
+        let mut body = answer.await.unwrap_or_else(|error| {
             let refused = |&partition_id: &i32| PartitionResult {
                 partition_id,
                 error_code: error.code().code(),
@@ -141,6 +141,10 @@ pub(crate) fn elect_leaders(call: &Call<'_>) -> Result<Outcome, Refusal> {
                 ..Default::default()
             }
         });
+        if version == 0 {
+            // It has no error of its own yet, only those of partitions.
+            body.error_code = 0;
+        }
         to.with(&body)
     })))
 }

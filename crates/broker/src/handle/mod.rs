@@ -3,6 +3,7 @@
 pub(crate) mod api_versions;
 pub(crate) mod cluster;
 pub(crate) mod configs;
+pub(crate) mod controller_rpc;
 pub(crate) mod delete_records;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod fetch;
@@ -18,4 +19,6 @@ mod operations;
 pub(crate) mod produce;
 pub(crate) mod producers;
 pub(crate) mod quorum;
+pub(crate) mod raft_rpc;
+pub(crate) mod reassignments;
 pub(crate) mod topics;

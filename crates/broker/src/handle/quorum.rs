@@ -8,12 +8,15 @@ use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use ottla_raft::message::{DescribeResponse, ReplicaInfo};
 use ottla_raft::{Request, Response};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::dispatch::Call;
 use crate::reply::{Outcome, Refusal};
 
 /// The one topic that has a quorum.
 pub(super) const METADATA_TOPIC: &str = "__cluster_metadata";
+/// The first version that names directories, and says where the voters are.
+const DIRECTORIES_AND_NODES_FROM: i16 = 2;
 
 pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: DescribeQuorumRequest = call.owned()?;
@@ -24,8 +27,8 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let quorum = call.node().controller().quorum();
     // The client may have left.
     quorum.request(&call.peer.listener_name, Request::DescribeQuorum, move |answer| _ = sender.send(answer));
-    let to = call.reply_to();
-    Ok(Outcome::Later(Box::pin(async move { to.with(&body(receiver.await.ok())) })))
+    let (to, version) = (call.reply_to(), call.version());
+    Ok(Outcome::Later(Box::pin(async move { to.with(&body(receiver.await.ok(), version)) })))
 }
 
 fn asks_for_metadata(request: &DescribeQuorumRequest) -> bool {
@@ -53,9 +56,9 @@ fn failed(partition_index: i32, error_code: i16) -> PartitionData {
     PartitionData { partition_index, error_code, ..Default::default() }
 }
 
-fn body(answer: Option<Response>) -> DescribeQuorumResponse {
+fn body(answer: Option<Response>, version: i16) -> DescribeQuorumResponse {
     match answer {
-        Some(Response::DescribeQuorum(report)) => told(report),
+        Some(Response::DescribeQuorum(report)) => told(&report, version),
         Some(Response::Refused(fault)) => {
             DescribeQuorumResponse { error_code: fault.code(), ..Default::default() }
         }
@@ -68,7 +71,9 @@ fn body(answer: Option<Response>) -> DescribeQuorumResponse {
     }
 }
 
-fn told(report: DescribeResponse) -> DescribeQuorumResponse {
+fn told(report: &DescribeResponse, version: i16) -> DescribeQuorumResponse {
+    let known = version >= DIRECTORIES_AND_NODES_FROM;
+    let replica = |info: &ReplicaInfo| replica(info, known);
     let partition = if report.error == ottla_raft::Fault::None {
         PartitionData {
             leader_id: report.leader.id.unwrap_or(-1),
@@ -81,7 +86,7 @@ fn told(report: DescribeResponse) -> DescribeQuorumResponse {
     } else {
         failed(0, report.error.code())
     };
-    let nodes = report.voters.iter().map(|voter| Voter {
+    let nodes = report.voters.iter().filter(|_| known).map(|voter| Voter {
         node_id: voter.key.id,
         listeners: voter
             .endpoints
@@ -94,10 +99,10 @@ fn told(report: DescribeResponse) -> DescribeQuorumResponse {
     DescribeQuorumResponse { topics, nodes, ..Default::default() }
 }
 
-fn replica(info: &ReplicaInfo) -> ReplicaState {
+fn replica(info: &ReplicaInfo, with_directory: bool) -> ReplicaState {
     ReplicaState {
         replica_id: info.key.id,
-        replica_directory_id: info.key.directory_or_nil(),
+        replica_directory_id: if with_directory { info.key.directory_or_nil() } else { Uuid::nil() },
         log_end_offset: info.end_offset,
         last_fetch_timestamp: info.last_fetch.unwrap_or(-1),
         last_caught_up_timestamp: info.last_caught_up.unwrap_or(-1),
@@ -108,10 +113,9 @@ fn replica(info: &ReplicaInfo) -> ReplicaState {
 mod tests {
     use super::*;
     use ottla_protocol::messages::describe_quorum_request as asked;
+    use ottla_protocol::wire::Message;
     use ottla_raft::message::Leader;
     use ottla_raft::{Endpoints, Fault, HostPort, ReplicaKey};
-    use uuid::Uuid;
-
     fn request(topic: &str, partitions: &[i32]) -> DescribeQuorumRequest {
         let partitions =
             partitions.iter().map(|&partition_index| asked::PartitionData { partition_index }).collect();
@@ -145,7 +149,7 @@ mod tests {
             observers: Vec::new(),
             now: 7,
         };
-        let answer = body(Some(Response::DescribeQuorum(report.clone())));
+        let answer = body(Some(Response::DescribeQuorum(report.clone())), 2);
         let partition = &answer.topics[0].partitions[0];
         assert_eq!((partition.leader_id, partition.leader_epoch, partition.high_watermark), (1, 4, 99));
         let voter = &partition.current_voters[0];
@@ -154,8 +158,12 @@ mod tests {
             (100, 7, -1)
         );
         assert_eq!((answer.nodes[0].node_id, answer.nodes[0].listeners[0].port), (1, 9093));
+        for version in 0..=2 {
+            let answer = body(Some(Response::DescribeQuorum(report.clone())), version);
+            assert!(answer.to_vec(version).is_ok(), "version {version}");
+        }
         let lost = DescribeResponse { error: Fault::NotLeaderOrFollower, voters: Vec::new(), ..report };
-        assert_eq!(body(Some(Response::DescribeQuorum(lost))).topics[0].partitions[0].error_code, 6);
-        assert_eq!(body(None).error_code, -1);
+        assert_eq!(body(Some(Response::DescribeQuorum(lost)), 2).topics[0].partitions[0].error_code, 6);
+        assert_eq!(body(None, 2).error_code, -1);
     }
 }

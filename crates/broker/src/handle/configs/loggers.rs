@@ -19,23 +19,17 @@ pub(super) fn check(
     if id != node_id {
         return Err(invalid(format!("Unexpected node id. Expected {node_id}, but received {id}")));
     }
-    for (logger, operation, _) in changes {
-        let refused = |name: &str| {
-            Err(invalid(format!("{name} operation is not allowed for the BROKER_LOGGER resource")))
-        };
-        return match Operation::of_wire(*operation) {
-            Ok(Operation::Set | Operation::Delete) => {
-                let message = format!("Logger {logger} does not exist!");
-                Err(Refusal::new(ErrorCode::InvalidConfig, message))
-            }
-            Ok(Operation::Append) => refused("APPEND"),
-            Ok(Operation::Subtract) => refused("SUBTRACT"),
-            Err(_) => Err(invalid(format!(
-                "Unknown operation type {operation} is not allowed for the BROKER_LOGGER resource"
-            ))),
-        };
+    let Some((logger, operation, _)) = changes.first() else { return Ok(()) };
+    let not_allowed =
+        |what: String| Err(invalid(format!("{what} is not allowed for the BROKER_LOGGER resource")));
+    match Operation::of_wire(*operation) {
+        Ok(Operation::Set | Operation::Delete) => {
+            Err(Refusal::new(ErrorCode::InvalidConfig, format!("Logger {logger} does not exist!")))
+        }
+        Ok(Operation::Append) => not_allowed("APPEND operation".to_owned()),
+        Ok(Operation::Subtract) => not_allowed("SUBTRACT operation".to_owned()),
+        Err(_) => not_allowed(format!("Unknown operation type {operation}")),
     }
-    Ok(())
 }
 
 #[cfg(test)]
