@@ -10,6 +10,7 @@
 //! image that clients see. An answer leaves when its records are committed, and waits a moment longer for this
 //! node's own image, so that whoever created a topic here finds it here.
 
+mod assignments;
 mod auto_create;
 mod desk;
 mod ear;
@@ -19,7 +20,7 @@ mod machine_name;
 mod start;
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ pub(crate) struct ControllerHost {
     /// This process, among all that ever ran under this node id.
     incarnation_id: Uuid,
     /// Epoch of this broker's registration; -1 before it has one.
-    broker_epoch: AtomicI64,
+    broker_epoch: Arc<AtomicI64>,
     threads: Mutex<Option<Threads>>,
 }
 

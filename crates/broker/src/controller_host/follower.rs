@@ -1,16 +1,18 @@
 //! The follower: the thread that turns what is committed into the image this node works by, and into snapshots.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ottla_metadata::{Image, Loader, snapshot};
+use ottla_metadata::{Delta, Image, Loader, snapshot};
 use ottla_quorum::{BeginSnapshotError, Handle};
 use ottla_raft::SnapshotId;
 use parking_lot::{Condvar, Mutex};
 use tracing::{error, info};
 
+use super::assignments;
+use super::desk::Event;
 use super::ear::Batch;
 use crate::network::wall_ms;
 use crate::node::Node;
@@ -87,6 +89,8 @@ impl SinceSnapshot {
 pub(super) struct Follower {
     node: Weak<Node>,
     quorum: Handle,
+    desk: mpsc::Sender<Event>,
+    broker_epoch: Arc<AtomicI64>,
     loader: Loader,
     shown: Shown,
     since: SinceSnapshot,
@@ -97,10 +101,19 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(node: Weak<Node>, quorum: Handle, shown: Shown, rules: SnapshotRules) -> Follower {
+    pub(super) fn new(
+        node: Weak<Node>,
+        quorum: Handle,
+        desk: mpsc::Sender<Event>,
+        broker_epoch: Arc<AtomicI64>,
+        shown: Shown,
+        rules: SnapshotRules,
+    ) -> Follower {
         Follower {
             node,
             quorum,
+            desk,
+            broker_epoch,
             loader: Loader::default(),
             shown,
             since: SinceSnapshot { rules, bytes: 0, begun: Instant::now() },
@@ -131,7 +144,7 @@ impl Follower {
                 let delta = self.loader.load_snapshot(image);
                 self.since.restart();
                 if let Some(node) = self.node.upgrade() {
-                    node.publish(delta);
+                    self.apply(&node, delta);
                 }
                 self.shown.set(offset);
             }
@@ -159,11 +172,27 @@ impl Follower {
         let Some(node) = self.node.upgrade() else { return };
         for delta in self.loader.publish() {
             let offset = delta.after().provenance.offset;
-            node.publish(delta);
+            self.apply(&node, delta);
             self.shown.set(offset);
         }
         if let Some(why) = self.since.due() {
             self.snapshot(&why);
+        }
+    }
+
+    fn apply(&self, node: &Arc<Node>, delta: Delta) {
+        if node.dirs().len() < 2 {
+            // The controller knows where replicas lie.
+            return node.publish(delta);
+        }
+        let local = delta.local_changes(node.node_id());
+        let image = delta.after().clone();
+        node.publish(delta);
+        let touched = local.leaders.iter().chain(&local.followers).map(|local| (local.topic_id, local.index));
+        let broker_epoch = self.broker_epoch.load(Ordering::Acquire);
+        if let Some(request) = assignments::missing(node, &image, broker_epoch, touched) {
+            // A desk that is gone needs to know nothing.
+            let _ = self.desk.send(assignments::hand_over(request));
         }
     }
 

@@ -27,7 +27,7 @@ use tracing::{error, info, warn};
 
 use super::machine_name::machine_name;
 use super::start::resolve;
-use super::{Answer, ControllerHost, Turn, Unavailable};
+use super::{Answer, ControllerHost, Turn, Unavailable, assignments};
 use crate::node::Node;
 use crate::start_error::StartError;
 
@@ -115,6 +115,7 @@ impl ControllerHost {
                     return Err(late());
                 }
                 self.report_recovered(node);
+                self.report_directories(node);
                 return Ok(());
             }
             if left().is_zero() {
@@ -191,6 +192,16 @@ impl ControllerHost {
             std::thread::sleep(AGAIN);
         }
         warn!("controlled shutdown did not end within {} s; the node stops all the same", LEAVE.as_secs());
+    }
+
+    /// Tells the controller where the replicas lie that were opened before this broker was registered.
+    fn report_directories(&self, node: &Node) {
+        let all = node.partitions().all();
+        let replicas = all.iter().map(|partition| (partition.topic_id(), partition.index()));
+        if let Some(request) = assignments::missing(node, &node.image(), self.broker_epoch(), replicas) {
+            // A desk that is gone needs to know nothing.
+            let _ = self.events.send(assignments::hand_over(request));
+        }
     }
 
     /// Tells the controller that partitions which got their leader uncleanly have been recovered here: what is on

@@ -59,7 +59,15 @@ impl ControllerHost {
             after_bytes: u64::try_from(config.metadata.snapshot_after_bytes).unwrap_or(1).max(1),
             after: config.metadata.snapshot_interval_ms.map(|ms| Duration::from_millis(ms.max(0) as u64)),
         };
-        let follower = Follower::new(Arc::downgrade(node), quorum.clone(), shown.clone(), rules);
+        let broker_epoch = Arc::new(AtomicI64::new(-1));
+        let follower = Follower::new(
+            Arc::downgrade(node),
+            quorum.clone(),
+            events.clone(),
+            broker_epoch.clone(),
+            shown.clone(),
+            rules,
+        );
         let controller = Controller::new(settings(config, &dirs.cluster_id), Box::new(config_rules(node)));
         let seed = Uuid::new_v4().as_u128() as u64;
         let periods = Periods {
@@ -80,7 +88,7 @@ impl ControllerHost {
             lead,
             shown,
             incarnation_id: Uuid::new_v4(),
-            broker_epoch: AtomicI64::new(-1),
+            broker_epoch,
             threads: Mutex::new(Some(Threads { quorum: driver, desk, follower })),
         };
         let wait = Duration::from_millis(config.broker.registration_timeout_ms.max(1) as u64);
