@@ -399,3 +399,6 @@ impl LogDir {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,8 @@ impl Log {
             let last_offset = entry.last_offset();
             let base_offset = entry.as_batch().map_or(last_offset, |batch| batch.base_offset);
             let size = entry.bytes().len() as u32;
-            let fits = last_offset - base <= i64::from(i32::MAX) && position + size <= MAX_SIZE;
+            let relative = last_offset.checked_sub(base).unwrap_or(i64::MAX);
+            let fits = relative <= i64::from(i32::MAX) && position + size <= MAX_SIZE;
             if base_offset < producers.end_offset || last_offset < base_offset || !fits {
                 let expected = producers.end_offset;
                 unsound = Some((position, format!("batch at offset {base_offset}, expected {expected}")));
@@ -135,7 +136,7 @@ impl Log {
                 let incoming = Incoming { batch: *batch, base_offset, max_timestamp: batch.max_timestamp };
                 replay(&mut producers, &incoming, Some((place, segment)))?;
             }
-            producers.end_offset = last_offset + 1;
+            producers.end_offset = last_offset.saturating_add(1);
         }
         report.segments_checked += 1;
         report.bytes_checked += u64::from(segment.size);
@@ -225,7 +226,7 @@ impl Log {
                     let (base_offset, max_timestamp) = (batch.base_offset, batch.max_timestamp);
                     replay(producers, &Incoming { batch: *batch, base_offset, max_timestamp }, None)?;
                 }
-                producers.end_offset = entry.last_offset() + 1;
+                producers.end_offset = entry.last_offset().saturating_add(1);
             }
         }
         producers.end_offset = offset;

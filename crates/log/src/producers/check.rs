@@ -34,7 +34,7 @@ pub(crate) struct Incoming<'a> {
 
 impl Incoming<'_> {
     pub(crate) fn last_offset(&self) -> Offset {
-        self.base_offset + i64::from(self.batch.last_offset_delta)
+        self.base_offset.saturating_add(i64::from(self.batch.last_offset_delta))
     }
 }
 
