@@ -143,6 +143,18 @@ pub(crate) struct Dirs {
     pub(crate) metadata_clean: bool,
 }
 
+impl Dirs {
+    /// From here on a crash means an unclean stop. Not earlier: a start that is refused leaves the directories as
+    /// they were.
+    pub(crate) fn begin(&self) -> Result<(), StartError> {
+        for dir in &self.all {
+            dir.log.forget_clean_shutdown().map_err(|e| StartError::storage(dir.path(), &e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens, locks and reads every directory; writes nothing.
 pub(crate) fn open(config: &NodeConfig) -> Result<Dirs, StartError> {
     let options = DirOptions {
         handles: Handles::new(OPEN_FILES),
@@ -192,10 +204,6 @@ pub(crate) fn open(config: &NodeConfig) -> Result<Dirs, StartError> {
             (id, log, false)
         }
     };
-    // From here on a crash means an unclean stop.
-    for dir in &all {
-        dir.log.forget_clean_shutdown().map_err(|e| StartError::storage(dir.path(), &e))?;
-    }
     let mut epochs = all.iter().map(|d| d.clean_broker_epoch);
     let first = epochs.next().flatten();
     let previous_broker_epoch = if epochs.all(|e| e == first) { first.unwrap_or(-1) } else { -1 };

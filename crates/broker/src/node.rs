@@ -88,6 +88,7 @@ impl Node {
         }
         let dirs = dirs::open(&config)?;
         let sockets = bind(&config)?;
+        dirs.begin()?;
         let bound = sockets
             .iter()
             .filter_map(|s| Some((s.listener_name.to_string(), s.socket.local_addr().ok()?)))
