@@ -3,6 +3,7 @@
 // A binary has no outside: `pub` here means "for the rest of this program".
 #![allow(unreachable_pub)]
 
+mod bench;
 mod ci;
 mod codegen;
 mod compat;
@@ -33,6 +34,8 @@ usage: cargo xtask COMMAND
   fuzz [--seconds N] [TARGET ...]
                            libFuzzer on every family of bytes from outside
   it [GROUP]               the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
+  bench [--quick] [--only PART]
+                           what a node costs and gives, beside a warm Apache Kafka in the same run
   dist                     the release tree in target/dist/ottla/, and as a .tgz
   peers install|up|down|kill|start|run
                            the real Apache Kafka beside ours
@@ -59,6 +62,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
         ["compat", rest @ ..] => compat::run(rest),
+        ["bench", "--serve-floor", port, data] => bench::serve_floor(port, data),
+        ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["it"] => it::run(None),
         ["it", "--prove-on-apache"] => it::prove_on_apache(),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -290,16 +290,4 @@ fn status_mib(pid: u32, field: &str) -> Result<f64> {
     let line = status.lines().find(|l| l.starts_with(field)).with_context(|| format!("no {field}"))?;
     let kib: f64 = line.split_whitespace().nth(1).context("a figure")?.parse()?;
     Ok(kib / 1024.0)
-}
-
-/// The bytes below a directory.
-pub fn bytes_below(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => bytes_below(&entry.path()),
-            Ok(meta) => meta.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }

@@ -49,6 +49,12 @@ pub struct Choice {
 /// Verdicts by the test's name.
 type Verdicts = BTreeMap<String, Verdict>;
 
+/// librdkafka's load generator, built from the same sources: `cargo xtask bench` measures with it.
+pub fn performance() -> Result<PathBuf> {
+    ensure!(Need::Compiler.find().is_some(), "lacking: {}", Need::Compiler.how());
+    sources::performance()
+}
+
 /// Runs the judge.
 pub fn run(choice: &Choice) -> Result<()> {
     ensure!(Need::Compiler.find().is_some(), "lacking: {}", Need::Compiler.how());

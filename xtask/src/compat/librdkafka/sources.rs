@@ -55,6 +55,18 @@ pub fn build() -> Result<Built> {
     Ok(built)
 }
 
+/// Builds the example `rdkafka_performance`; returns the program.
+pub fn performance() -> Result<PathBuf> {
+    let examples = build()?.tests.with_file_name("examples");
+    let program = examples.join("rdkafka_performance");
+    if !program.exists() {
+        let mut make = Command::new("make");
+        make.arg("rdkafka_performance").current_dir(&examples);
+        process::checked(&mut make, LIMIT)?;
+    }
+    Ok(program)
+}
+
 /// The directory that holds librdkafka inside the fetched package, and its version.
 fn fetch() -> Result<(PathBuf, String)> {
     let manifest = process::root().join("xtask/judges/librdkafka/Cargo.toml");
