@@ -11,6 +11,11 @@
 //! * the first failed write or fsync takes the directory offline for good, because nothing is known then of what
 //!   is on disk. A full disk does not: the append is refused and undone.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod config;
 mod dir;
 mod epochs;

@@ -312,6 +312,19 @@ fn segments_are_rolled_by_size_age_and_index() {
 }
 
 #[test]
+fn the_index_has_an_entry_when_more_than_the_interval_lies_behind() {
+    let size = batch(5, NOW).len() as u32;
+    let bench = Bench::new(LogConfig { index_interval_bytes: size, ..LogConfig::default() });
+    let mut log = bench.create();
+    fill(&mut log, 10, 5);
+    log.close().unwrap();
+    let index = bench.file("00000000000000000000.index");
+    let positions: Vec<u32> =
+        index.chunks(8).map(|e| u32::from_be_bytes(e[4..].try_into().unwrap()) / size).collect();
+    assert_eq!(positions, [2, 4, 6, 8]);
+}
+
+#[test]
 fn offsets_are_found_by_time() {
     let size = batch(5, NOW).len() as u32;
     let bench =

@@ -174,6 +174,23 @@ fn the_last_segments_index_is_checked_even_after_a_clean_stop() {
 }
 
 #[test]
+fn a_snapshot_of_records_that_were_truncated_is_not_believed() {
+    let bench = Bench::new(small());
+    let mut log = bench.create();
+    for n in 0..10 {
+        append(&mut log, &idempotent(1, 0, n * 5, 5)).unwrap();
+    }
+    drop(log);
+    // It has come back after a crash: producer 9 has no record in this log.
+    let mut other = Bench::new(small()).create();
+    append(&mut other, &idempotent(9, 0, 0, 5)).unwrap();
+    bench.overwrite("00000000000000000045.snapshot", &other.producers.encode());
+    let (mut log, _) = bench.open(false, 0);
+    log.truncate_to(45, NOW).unwrap();
+    assert_eq!(log.producers().map(|(id, entry)| (id, entry.last_sequence())).collect::<Vec<_>>(), [(1, 44)]);
+}
+
+#[test]
 fn a_segment_that_overlaps_the_one_before_is_removed() {
     let (bench, all) = closed();
     // A deleted segment that has come back after a crash.
