@@ -1,5 +1,5 @@
 //! Prints every configuration key as Markdown tables: what it means, its default, when it may change, and what this
-//! product does with it. `cargo run -p ottla-config --example keys`
+//! product does with it. `cargo run -p ottla-config --example keys [-- --summary]`
 //!
 //! The test `status_doc` holds `docs/CONFIGURATION.md` and the summary in `docs/STATUS.md` to what this prints.
 
@@ -86,5 +86,6 @@ pub(crate) fn summary() -> String {
 
 #[allow(dead_code, reason = "the test that includes this file has a main of its own")]
 fn main() {
-    print!("{}", reference());
+    let short = std::env::args().any(|argument| argument == "--summary");
+    print!("{}", if short { summary() } else { reference() });
 }
