@@ -18,6 +18,8 @@ mod follower;
 mod life;
 mod machine_name;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -212,23 +214,5 @@ impl ControllerHost {
                 error!("the {name} thread had panicked");
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_unavailable_has_a_code_and_words() {
-        let told = |error: Unavailable| (error.code(), error.to_string());
-        let nobody = "No controller appears to be active.".to_owned();
-        assert_eq!(told(Unavailable::NotController), (ErrorCode::NotController, nobody));
-        assert_eq!(
-            told(Unavailable::TimedOut),
-            (ErrorCode::RequestTimedOut, "The request timed out.".to_owned())
-        );
-        assert_eq!(Unavailable::Stopped.code(), ErrorCode::NotController);
-        assert_eq!(Unavailable::TooLarge.code(), ErrorCode::UnknownServerError);
     }
 }
