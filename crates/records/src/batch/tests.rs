@@ -1,3 +1,5 @@
+//! Tests of the borrowed view of a batch.
+
 use super::*;
 use crate::Attributes;
 

@@ -1,3 +1,5 @@
+//! Tests of the codecs, both ways and with hostile input.
+
 use super::*;
 
 const CODECS: [Compression; 4] =

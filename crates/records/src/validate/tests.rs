@@ -1,3 +1,5 @@
+//! Tests of what a leader asks of a produced batch.
+
 use super::*;
 use crate::batch::HEADER_SIZE;
 use crate::{Attributes, BatchBuilder, NewRecord, crc};
