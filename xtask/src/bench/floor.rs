@@ -2,7 +2,7 @@
 //! nothing of what is in them. What it costs is what the kernel costs.
 
 use std::fs::{self, File};
-use std::io::{IoSlice, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -84,7 +84,8 @@ fn one(size: usize, records: u64) -> Result<(f64, f64)> {
     Ok((records / took, spent / records * 1e6))
 }
 
-/// The loop itself, in a process of its own: one connection, frames behind their lengths, a file that grows.
+/// The loop itself, in a process of its own: one connection, frames behind their lengths, a file that grows (each frame
+/// one positioned write, the cheapest form of what a `pwritev` of a header and a body does).
 pub fn serve(port_file: &str, data: &str) -> Result<()> {
     use std::os::unix::fs::FileExt as _;
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -116,7 +117,7 @@ pub fn serve(port_file: &str, data: &str) -> Result<()> {
             answers.extend([0; ANSWER]);
         }
         if !answers.is_empty() {
-            stream.write_vectored(&[IoSlice::new(&answers)])?;
+            stream.write_all(&answers)?;
             answers.clear();
         }
         buffer.copy_within(begin..end, 0);
