@@ -72,9 +72,10 @@ impl Node {
             .filter(|f| self.partitions().by_id(f.topic_id, f.index).is_none())
             .collect();
         let threads = self.config().log.recovery_threads_per_dir.max(1) as usize * self.dirs().len();
+        let held = self.held_by_dir();
         in_parallel(here, threads, |local| {
             let config = self.topic_config(image, &local.topic);
-            self.open(local, config, self.choose_dir(local));
+            self.open(local, config, self.choose_dir(local, &held));
         });
     }
 
@@ -121,10 +122,12 @@ impl Node {
             return;
         }
         let threads = self.config().log.recovery_threads_per_dir.max(1) as usize * self.dirs().len();
+        let mut held = self.held_by_dir();
         let planned: Vec<_> = fresh
             .into_iter()
             .map(|(local, config)| {
-                let dir = self.choose_dir(&local);
+                let dir = self.choose_dir(&local, &held);
+                held[dir] += 1;
                 (local, config, dir)
             })
             .collect();
@@ -139,14 +142,25 @@ impl Node {
         let (leader_epoch, isr) = (local.partition.leader_epoch, local.partition.isr.len());
         partition.lead(leader_epoch, isr, config);
         if local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
-            let (node, partition, index) = (self.clone(), partition.clone(), local.index);
-            self.disk().run(move || node.groups().lead(index, partition, leader_epoch));
+            // The shard is there at once, so that whoever gives it up later finds it.
+            let loading = self.groups().lead(local.index, partition.clone(), leader_epoch);
+            let node = self.clone();
+            self.disk().run(move || node.groups().load(&loading));
         }
     }
 
+    /// How many partitions each directory holds.
+    fn held_by_dir(&self) -> Vec<usize> {
+        let mut held = vec![0; self.dirs().len()];
+        for partition in self.partitions().all() {
+            held[partition.dir()] += 1;
+        }
+        held
+    }
+
     /// Where a partition lies, or is to lie: where it was found, else where the metadata says, else where there are
-    /// the fewest.
-    fn choose_dir(&self, local: &LocalPartition) -> usize {
+    /// the fewest of those `held`.
+    fn choose_dir(&self, local: &LocalPartition, held: &[usize]) -> usize {
         let dirs = self.dirs();
         if let Some(at) = dirs.iter().position(|d| d.holds(&local.topic, local.index)) {
             return at;
@@ -155,15 +169,11 @@ impl Node {
         if let Some(at) = assigned.and_then(|id| dirs.iter().position(|d| d.id() == id)) {
             return at;
         }
-        let mut counts = vec![0usize; dirs.len()];
-        for partition in self.partitions().all() {
-            counts[partition.dir()] += 1;
-        }
         let usable = |(at, dir): &(usize, &Arc<Dir>)| {
             (dir.is_online() && !dir.is_cordoned()).then_some(*at)
         };
         let candidates: Vec<usize> = dirs.iter().enumerate().filter_map(|pair| usable(&pair)).collect();
-        candidates.into_iter().min_by_key(|&at| counts[at]).unwrap_or(0)
+        candidates.into_iter().min_by_key(|&at| held[at]).unwrap_or(0)
     }
 
     fn delete(self: &Arc<Self>, topic: &str, topic_id: Uuid, index: i32, topic_is_gone: bool) {

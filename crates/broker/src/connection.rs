@@ -3,7 +3,6 @@
 //! What arrives together leaves together: all requests read in one wake-up are handled, then their responses leave in
 //! one vectored write. A request whose answer comes later holds back the connection's next requests, as in Kafka.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,11 +10,11 @@ use std::sync::Arc;
 
 use ottla_protocol::Listener;
 use tokio::net::TcpStream;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use crate::dispatch;
-use crate::network::NetThread;
-use crate::outbox::Outbox;
+use crate::network::{NetThread, Open};
+use crate::outbox::{Outbox, Unsent};
 use crate::reply::{Outcome, Pending, Refusal};
 
 /// A connection's own buffer above this size is given back when it is empty.
@@ -25,6 +24,8 @@ const GROW_BYTES: usize = 64 * 1024;
 
 /// Responses of more bytes than this leave before further requests are looked at.
 const OUTBOX_BYTES: usize = 1024 * 1024;
+/// After this many bytes of requests the thread's other connections have their turn.
+const TURN_BYTES: usize = 1024 * 1024;
 
 /// What is known of a client.
 #[derive(Debug)]
@@ -33,8 +34,6 @@ pub(crate) struct Peer {
     /// `listener.name` as configured, upper case.
     pub(crate) listener_name: Arc<str>,
     pub(crate) listener: Listener,
-    /// Name and version that the client gave in ApiVersions (KIP-511).
-    pub(crate) software: Cell<Option<(u64, u64)>>,
 }
 
 impl Peer {
@@ -52,6 +51,8 @@ pub(crate) struct Connection {
     /// The beginning of a frame whose rest has not come yet, or frames behind one that is still being answered.
     held: Vec<u8>,
     outbox: Outbox,
+    /// Bytes read since the thread's other connections had their turn.
+    turn_bytes: usize,
 }
 
 enum Drained {
@@ -67,41 +68,61 @@ enum Drained {
 
 impl Connection {
     pub(crate) fn new(thread: Rc<NetThread>, stream: TcpStream, peer: Peer) -> Connection {
-        Connection { thread, stream, peer: Rc::new(peer), held: Vec::new(), outbox: Outbox::default() }
+        Connection { thread, stream, peer: Rc::new(peer), held: Vec::new(), outbox: Outbox::default(), turn_bytes: 0 }
     }
 
     /// Serves the client until it leaves, breaks the protocol or the node stops.
-    pub(crate) async fn serve(mut self, last_active_ms: Rc<Cell<i64>>) {
-        match self.run(&last_active_ms).await {
+    pub(crate) async fn serve(mut self, open: Rc<Open>) {
+        match self.run(&open).await {
             Ok(()) => debug!(client = %self.peer.address, "client left"),
             Err(End::Refused(refusal)) => {
+                self.tell(&refusal);
                 // What was already answered still leaves.
-                let _ = self.outbox.flush(&self.stream).await;
-                info!("[SocketServer listenerName={}] closing connection from {}: {refusal}", self.peer.listener_name, self.peer.address);
+                let _ = self.outbox.flush(&self.stream, || ()).await;
             }
             Err(End::Io(error)) => debug!(client = %self.peer.address, %error, "connection broke"),
         }
     }
 
-    async fn run(&mut self, last_active_ms: &Cell<i64>) -> Result<(), End> {
+    /// One line about a client that is refused, within the node's budget for such lines.
+    fn tell(&self, refusal: &Refusal) {
+        let Some(leave) = self.thread.node.lines().spend(self.thread.now_ms()) else { return };
+        let (name, address) = (&self.peer.listener_name, self.peer.address);
+        match refusal {
+            Refusal::File(_) => {
+                error!("[SocketServer listenerName={name}] closing connection from {address}: {refusal}{leave}");
+            }
+            _ => info!("[SocketServer listenerName={name}] closing connection from {address}: {refusal}{leave}"),
+        }
+    }
+
+    async fn run(&mut self, open: &Open) -> Result<(), End> {
         loop {
-            let drained = self.read_and_drain().await?;
-            let Some(mut drained) = drained else { return Ok(()) };
-            last_active_ms.set(self.thread.now_ms());
+            let Some(mut drained) = self.read_and_drain().await? else { return Ok(()) };
+            open.touch(&self.thread);
             loop {
-                self.outbox.flush(&self.stream).await?;
+                self.outbox.flush(&self.stream, || open.touch(&self.thread)).await?;
                 match drained {
                     Drained::Dry => break,
                     Drained::Ended => return Ok(()),
-                    Drained::Full => drained = self.drain_held()?,
+                    Drained::Full => {
+                        tokio::task::yield_now().await;
+                        drained = self.drain_held()?;
+                    }
                     Drained::Waits(pending) => {
+                        // Many that turn out to be ready at once must not keep the thread to themselves.
+                        tokio::task::coop::consume_budget().await;
                         let reply = pending.await?;
                         let last = reply.last;
-                        self.outbox.push(reply)?;
-                        last_active_ms.set(self.thread.now_ms());
+                        self.outbox.push(reply);
+                        open.touch(&self.thread);
                         drained = if last { Drained::Ended } else { self.drain_held()? };
                     }
                 }
+            }
+            if self.turn_bytes >= TURN_BYTES {
+                self.turn_bytes = 0;
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -119,6 +140,7 @@ impl Connection {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                     Err(error) => return Err(error.into()),
                 };
+                self.turn_bytes += read;
                 let (used, drained) = self.drain(&scratch[..read])?;
                 self.held.extend_from_slice(&scratch[used..read]);
                 return Ok(Some(drained));
@@ -126,7 +148,10 @@ impl Connection {
             self.make_room()?;
             match self.stream.try_read_buf(&mut self.held) {
                 Ok(0) => return Ok(None),
-                Ok(_) => return self.drain_held().map(Some).map_err(End::Refused),
+                Ok(read) => {
+                    self.turn_bytes += read;
+                    return self.drain_held().map(Some).map_err(End::Refused);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error.into()),
             }
@@ -168,7 +193,7 @@ impl Connection {
             match dispatch::dispatch(&self.thread, &self.peer, frame)? {
                 Outcome::Reply(reply) => {
                     let last = reply.last;
-                    self.outbox.push(reply)?;
+                    self.outbox.push(reply);
                     if last {
                         return Ok((used, Drained::Ended));
                     }
@@ -201,6 +226,15 @@ enum End {
 impl From<Refusal> for End {
     fn from(refusal: Refusal) -> End {
         End::Refused(refusal)
+    }
+}
+
+impl From<Unsent> for End {
+    fn from(unsent: Unsent) -> End {
+        match unsent {
+            Unsent::Socket(error) => End::Io(error),
+            Unsent::File(error) => End::Refused(Refusal::File(error)),
+        }
     }
 }
 

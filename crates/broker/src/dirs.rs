@@ -112,15 +112,22 @@ impl Dir {
         }
     }
 
-    /// Whether a checkpoint file of this content is not there yet; notes that it will be.
-    pub(crate) fn changed(&self, kind: CheckpointKind, entries: &[CheckpointEntry]) -> bool {
+    /// Writes a checkpoint file, unless it says the same already: an idle node writes nothing. Returns whether the
+    /// file says so now.
+    pub(crate) fn write_checkpoint(&self, kind: CheckpointKind, mut entries: Vec<CheckpointEntry>) -> bool {
+        entries.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         let mut written = self.written.lock();
-        let mut sorted = entries.to_vec();
-        sorted.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-        if written.get(&kind).is_some_and(|known| *known == sorted) {
+        if written.get(&kind) == Some(&entries) {
+            return true;
+        }
+        if !self.is_online() {
             return false;
         }
-        written.insert(kind, sorted);
+        if let Err(error) = self.log.write_checkpoint(kind, entries.clone()) {
+            tracing::error!("cannot write a checkpoint in {}: {error}", self.path().display());
+            return false;
+        }
+        written.insert(kind, entries);
         true
     }
 

@@ -1,6 +1,7 @@
 //! A few threads for what may block on a disk: fsync, loading, retention, deletion. Never the hot path.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -24,7 +25,8 @@ impl DiskPool {
                 loop {
                     let job = queue.lock().recv();
                     match job {
-                        Ok(job) => job(),
+                        // The hook has told of the panic; the other jobs still need a thread.
+                        Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
                         Err(mpsc::RecvError) => return,
                     }
                 }
@@ -94,6 +96,16 @@ mod tests {
         pool.stop();
         assert_eq!(receiver.try_iter().count(), 100);
         pool.run(|| panic!("stopped"));
+    }
+
+    #[test]
+    fn a_job_that_panics_takes_no_thread_with_it() {
+        let pool = DiskPool::start(1).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        pool.run(|| panic!("as expected"));
+        pool.run(move || sender.send(7).unwrap());
+        assert_eq!(receiver.recv(), Ok(7));
+        pool.stop();
     }
 
     #[test]

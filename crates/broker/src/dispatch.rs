@@ -13,6 +13,9 @@ use crate::network::NetThread;
 use crate::node::Node;
 use crate::reply::{Outcome, Refusal, ReplyTo};
 
+/// What an answer may take beyond four times the bytes of its request.
+const ANSWER_BYTES: usize = 32 << 20;
+
 /// One request as its handler sees it.
 pub(crate) struct Call<'a> {
     pub(crate) thread: &'a Rc<NetThread>,
@@ -40,16 +43,26 @@ impl<'a> Call<'a> {
 
     /// The request, borrowed from its frame.
     pub(crate) fn view<V: View<'a>>(&self) -> Result<V, Refusal> {
-        V::view(self.body, self.head.version).map_err(|error| self.malformed(error))
+        V::view_front(self.body, self.head.version).map_err(|error| self.malformed(error))
     }
 
     /// The request, owned.
     pub(crate) fn owned<M: Message>(&self) -> Result<M, Refusal> {
-        M::decode(self.body, self.head.version).map_err(|error| self.malformed(error))
+        M::decode_front(self.body, self.head.version).map_err(|error| self.malformed(error))
     }
 
     fn malformed(&self, error: DecodeError) -> Refusal {
         Refusal::Body { api: self.head.api, version: self.head.version, error }
+    }
+
+    /// Refuses a request that asks about so many things, each of which takes `each` bytes until the answer has left,
+    /// that a small request would make this node hold a large one. Any client that asks about what there is passes.
+    pub(crate) fn afford(&self, count: usize, each: usize) -> Result<(), Refusal> {
+        let received = self.body.len();
+        if count.saturating_mul(each) <= received.saturating_mul(4).saturating_add(ANSWER_BYTES) {
+            return Ok(());
+        }
+        Err(Refusal::Answer { api: self.head.api, received, count })
     }
 
     /// Answers with `body`.

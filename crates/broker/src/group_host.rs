@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
+use crate::line_budget::LineBudget;
 use crate::network::wall_ms;
 use crate::partition::Partition;
 
@@ -23,6 +24,9 @@ use crate::partition::Partition;
 const LOAD_BYTES: usize = 4 * 1024 * 1024;
 /// What one record batch of coordinator records may become when it is decompressed.
 const LOAD_BATCH_BYTES: usize = 256 * 1024 * 1024;
+
+/// Lines about groups that may be written at once, and the milliseconds after which there is one more.
+const LINES: (u32, i64) = (1_000, 200);
 
 /// The shards of this node.
 pub(crate) struct GroupHost {
@@ -32,12 +36,15 @@ pub(crate) struct GroupHost {
     elsewhere: Arc<Hosted>,
     next_tick_ms: AtomicI64,
     earlier: Notify,
+    /// What groups do is told in the log, as far as they leave room for others.
+    lines: Arc<LineBudget>,
 }
 
 /// One shard and what it needs of the outside.
 struct Hosted {
     partition: Option<Arc<Partition>>,
     leader_epoch: i32,
+    lines: Arc<LineBudget>,
     inner: Mutex<Inner>,
 }
 
@@ -47,12 +54,21 @@ struct Inner {
     last_token: Token,
     /// Appends that are in the log but not yet below the high watermark, with the end offset that commits them.
     uncommitted: VecDeque<(AppendId, i64, i64)>,
+    /// Set once the partition is given up: what is read of its log counts no more.
+    resigned: bool,
+}
+
+/// A shard whose log is to be read.
+pub(crate) struct Loading {
+    index: i32,
+    partition: Arc<Partition>,
+    hosted: Arc<Hosted>,
 }
 
 impl Hosted {
-    fn new(partition: Option<Arc<Partition>>, leader_epoch: i32, shard: Shard) -> Hosted {
-        let inner = Inner { shard, waiting: HashMap::new(), last_token: 0, uncommitted: VecDeque::new() };
-        Hosted { partition, leader_epoch, inner: Mutex::new(inner) }
+    fn new(partition: Option<Arc<Partition>>, leader_epoch: i32, shard: Shard, lines: Arc<LineBudget>) -> Hosted {
+        let inner = Inner { shard, waiting: HashMap::new(), last_token: 0, uncommitted: VecDeque::new(), resigned: false };
+        Hosted { partition, leader_epoch, lines, inner: Mutex::new(inner) }
     }
 
     /// Does what the shard wants done, in its order.
@@ -76,7 +92,11 @@ impl Hosted {
                         let _ = waiting.send(response);
                     }
                 }
-                Effect::Notice(notice) => info!("[GroupCoordinator] {notice}"),
+                Effect::Notice(notice) => {
+                    if let Some(leave) = self.lines.spend(now_ms) {
+                        info!("[GroupCoordinator] {notice}{leave}");
+                    }
+                }
             }
         }
     }
@@ -112,27 +132,42 @@ impl GroupHost {
     pub(crate) fn new(config: Config) -> GroupHost {
         let mut nowhere = Shard::new(config.clone());
         nowhere.unload();
+        let lines = Arc::new(LineBudget::new(LINES.0, LINES.1));
         GroupHost {
             config,
             shards: RwLock::default(),
-            elsewhere: Arc::new(Hosted::new(None, -1, nowhere)),
+            elsewhere: Arc::new(Hosted::new(None, -1, nowhere, lines.clone())),
+            lines,
             next_tick_ms: AtomicI64::new(i64::MAX),
             earlier: Notify::new(),
         }
     }
 
-    /// Takes over a partition of `__consumer_offsets` that this node leads from now on; blocks while its log is read.
-    pub(crate) fn lead(&self, index: i32, partition: Arc<Partition>, leader_epoch: i32) {
-        let hosted = Arc::new(Hosted::new(Some(partition.clone()), leader_epoch, Shard::new(self.config.clone())));
-        if let Some(before) = self.shards.write().insert(index, hosted.clone()) {
+    /// Takes over a partition of `__consumer_offsets` that this node leads from now on. Until [`GroupHost::load`] is
+    /// through, clients are told that it is being loaded.
+    pub(crate) fn lead(&self, index: i32, partition: Arc<Partition>, leader_epoch: i32) -> Loading {
+        let shard = Shard::new(self.config.clone());
+        let hosted = Arc::new(Hosted::new(Some(partition.clone()), leader_epoch, shard, self.lines.clone()));
+        let before = self.shards.write().insert(index, hosted.clone());
+        if let Some(before) = before {
             Self::unload(&before);
         }
+        Loading { index, partition, hosted }
+    }
+
+    /// Reads a partition's log; blocks. Leaves off when the partition is given up meanwhile.
+    pub(crate) fn load(&self, loading: &Loading) {
+        let Loading { index, partition, hosted } = loading;
         let started = std::time::Instant::now();
-        match self.load(&hosted, &partition) {
+        match self.replay(hosted, partition) {
             Ok(records) => {
+                let now_ms = wall_ms();
                 let mut inner = hosted.inner.lock();
-                inner.shard.loaded(wall_ms());
-                hosted.settle(&mut inner, wall_ms());
+                if inner.resigned {
+                    return;
+                }
+                inner.shard.loaded(now_ms);
+                hosted.settle(&mut inner, now_ms);
                 let (groups, offsets) = inner.shard.size();
                 let deadline = inner.shard.next_deadline();
                 drop(inner);
@@ -146,7 +181,12 @@ impl GroupHost {
             }
             Err(error) => {
                 error!("[GroupCoordinator] cannot load __consumer_offsets-{index}: {error}; its groups stay unserved until the partition is led anew");
-                self.resign(index);
+                let mut shards = self.shards.write();
+                if shards.get(index).is_some_and(|now| Arc::ptr_eq(now, hosted)) {
+                    shards.remove(index);
+                }
+                drop(shards);
+                Self::unload(hosted);
             }
         }
     }
@@ -161,11 +201,12 @@ impl GroupHost {
 
     fn unload(hosted: &Hosted) {
         let mut inner = hosted.inner.lock();
+        inner.resigned = true;
         inner.shard.unload();
         hosted.settle(&mut inner, wall_ms());
     }
 
-    fn load(&self, hosted: &Hosted, partition: &Partition) -> Result<usize, String> {
+    fn replay(&self, hosted: &Hosted, partition: &Partition) -> Result<usize, String> {
         let mut decompressor = Decompressor::new();
         let (mut offset, end) = partition.load_range();
         let mut records = 0;
@@ -173,6 +214,9 @@ impl GroupHost {
             let bytes = partition.read_for_load(offset, LOAD_BYTES)?;
             let before = offset;
             let mut inner = hosted.inner.lock();
+            if inner.resigned {
+                return Ok(records);
+            }
             for batch in BatchIter::verified(&bytes) {
                 let batch = batch.map_err(|e| format!("after offset {offset}: {e}"))?;
                 let header = *batch.header();
@@ -234,13 +278,6 @@ impl GroupHost {
     /// The offsets partitions that are led here.
     pub(crate) fn led(&self) -> Vec<i32> {
         self.shards.read().keys().copied().collect()
-    }
-
-    /// Looks again whether appends of offsets partition `partition` are committed.
-    pub(crate) fn high_watermark_moved(&self, partition: i32) {
-        let hosted = self.hosted(partition);
-        let mut inner = hosted.inner.lock();
-        hosted.settle(&mut inner, wall_ms());
     }
 
     /// Topics are gone: their offsets go too.

@@ -1,6 +1,7 @@
 //! What happens by the clock: retention, checkpoints, flushes, expiry, removal of deleted files; and the last of each at the stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ottla_log::{CheckpointEntry, CheckpointKind};
@@ -22,6 +23,17 @@ struct Round {
     every_ms: u64,
     next: Instant,
     job: fn(&Arc<Node>),
+    /// Whether the job waits for a thread, or runs.
+    under_way: Arc<AtomicBool>,
+}
+
+/// Says that the job is through, whatever became of it.
+struct UnderWay(Arc<AtomicBool>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// Runs the jobs, each on a disk thread, until the node's runtime ends.
@@ -42,7 +54,10 @@ pub(crate) async fn run(node: Arc<Node>) {
         (RELEASE_MS, release),
     ]
     .into_iter()
-    .map(|(every_ms, job)| Round { every_ms, next: start + Duration::from_millis(every_ms), job })
+    .map(|(every_ms, job)| {
+        let next = start + Duration::from_millis(every_ms);
+        Round { every_ms, next, job, under_way: Arc::default() }
+    })
     .collect();
     loop {
         let Some(next) = rounds.iter().map(|r| r.next).min() else { return };
@@ -50,9 +65,15 @@ pub(crate) async fn run(node: Arc<Node>) {
         let now = Instant::now();
         for round in rounds.iter_mut().filter(|r| r.next <= now) {
             round.next = now + Duration::from_millis(round.every_ms);
-            let (node, job) = (node.clone(), round.job);
-            let runner = node.clone();
-            node.disk().run(move || job(&runner));
+            // A job that takes longer than its period is not heaped up behind itself.
+            if round.under_way.swap(true, Ordering::AcqRel) {
+                continue;
+            }
+            let (runner, job, under_way) = (node.clone(), round.job, UnderWay(round.under_way.clone()));
+            node.disk().run(move || {
+                let _under_way = under_way;
+                job(&runner);
+            });
         }
     }
 }
@@ -119,31 +140,21 @@ fn write(node: &Arc<Node>, kind: CheckpointKind, value: fn(&Checkpoints) -> Opti
             entries[partition.dir()].push(entry(&partition, offset));
         }
     }
-    write_entries(node, kind, &entries);
+    for (dir, entries) in node.dirs().iter().zip(entries) {
+        dir.write_checkpoint(kind, entries);
+    }
 }
 
 fn entry(partition: &Partition, offset: i64) -> CheckpointEntry {
     CheckpointEntry { topic: partition.topic().to_owned(), partition: partition.index(), offset }
 }
 
-fn write_entries(node: &Node, kind: CheckpointKind, entries: &[Vec<CheckpointEntry>]) {
-    for (dir, entries) in node.dirs().iter().zip(entries) {
-        // A file that says the same already is left alone: an idle node writes nothing.
-        if dir.is_online() && dir.changed(kind, entries) {
-            if let Err(error) = dir.log().write_checkpoint(kind, entries.clone()) {
-                error!("cannot write a checkpoint in {}: {error}", dir.path().display());
-            }
-        }
-    }
-}
-
 /// Closes every log, writes the last checkpoints, and marks the directories as closed.
 pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
-    let now_ms = wall_ms();
     let threads = node.config().log.recovery_threads_per_dir.max(1) as usize * node.dirs().len();
     let partitions = node.partitions().all();
     let closed = in_parallel(partitions, threads, |partition| {
-        let closed = partition.close(now_ms);
+        let closed = partition.close();
         (partition, closed)
     });
     let mut clean: Vec<bool> = node.dirs().iter().map(|dir| dir.is_online()).collect();
@@ -164,9 +175,19 @@ pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
             }
         }
     }
+    // One sync for all logs of a directory; only then may the checkpoints say that everything is there.
+    for (dir, clean) in node.dirs().iter().zip(&mut clean) {
+        if let Err(error) = dir.log().disk().sync_all(dir.path()) {
+            error!("cannot sync {}: {error}", dir.path().display());
+            *clean = false;
+        }
+    }
     let kinds = [CheckpointKind::RecoveryPoint, CheckpointKind::HighWatermark, CheckpointKind::LogStart];
-    for (kind, entries) in kinds.into_iter().zip(&files) {
-        write_entries(node, kind, entries);
+    for (kind, entries) in kinds.into_iter().zip(files) {
+        for (at, (dir, entries)) in node.dirs().iter().zip(entries).enumerate() {
+            // Without its checkpoints a directory is not what a clean start takes it for.
+            clean[at] &= dir.write_checkpoint(kind, entries);
+        }
     }
     for (dir, clean) in node.dirs().iter().zip(clean) {
         if clean {

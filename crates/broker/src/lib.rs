@@ -5,6 +5,12 @@
 //! `controller_host`; `reply` and `outbox` bring the answer to the socket. `cluster` turns changes of the metadata into
 //! partitions that are opened, led and deleted; `housekeeping` does what the clock asks for.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod admission;
 mod cluster;
 mod config_rules;
 mod connection;
@@ -17,6 +23,7 @@ mod fetch_session;
 mod group_host;
 mod handle;
 mod housekeeping;
+mod line_budget;
 mod listen;
 mod network;
 mod node;

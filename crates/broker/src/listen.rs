@@ -1,82 +1,20 @@
-//! Listeners: bind, accept, and the limits on how many connections there may be.
+//! Listeners: bind, accept, and hand connections to the network threads.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_protocol::Listener;
-use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::network::Accepted;
-
-/// How many connections are open, and how many may be.
-#[derive(Debug)]
-pub(crate) struct Connections {
-    /// `max.connections`.
-    max: usize,
-    /// `max.connections.per.ip`.
-    max_per_ip: usize,
-    /// `max.connections.per.ip.overrides`.
-    per_ip: HashMap<IpAddr, usize>,
-    open: Mutex<Open>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    by_ip: HashMap<IpAddr, usize>,
-}
-
-/// The right of one connection to be open; given back when dropped.
-pub(crate) struct Permit {
-    of: Arc<Connections>,
-    ip: IpAddr,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut open = self.of.open.lock();
-        open.all -= 1;
-        if let Some(count) = open.by_ip.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_ip.remove(&self.ip);
-            }
-        }
-    }
-}
-
-impl Connections {
-    pub(crate) fn new(max: usize, max_per_ip: usize, per_ip: HashMap<IpAddr, usize>) -> Connections {
-        Connections { max, max_per_ip, per_ip, open: Mutex::default() }
-    }
-
-    /// A permit for one more connection from `ip`; `Err` says which limit stands against it.
-    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, &'static str> {
-        let ip = ip.to_canonical();
-        let mut open = self.open.lock();
-        if open.all >= self.max {
-            return Err("max.connections");
-        }
-        let limit = self.per_ip.get(&ip).copied().unwrap_or(self.max_per_ip);
-        let count = open.by_ip.entry(ip).or_default();
-        if *count >= limit {
-            if *count == 0 {
-                open.by_ip.remove(&ip);
-            }
-            return Err("max.connections.per.ip");
-        }
-        *count += 1;
-        open.all += 1;
-        Ok(Permit { of: self.clone(), ip })
-    }
-}
+use crate::admission::Admission;
+use crate::line_budget::LineBudget;
+use crate::network::{Accepted, wall_ms};
 
 /// Binds one address. An unspecified IPv6 address takes IPv4 clients too, as a JVM does.
 pub(crate) fn bind(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
@@ -101,7 +39,8 @@ pub(crate) struct Accepting {
 /// Accepts until the task is aborted; connections go to the network threads by turns.
 pub(crate) fn accept(
     from: Accepting,
-    limits: Arc<Connections>,
+    admission: Arc<Admission>,
+    lines: Arc<LineBudget>,
     threads: Vec<UnboundedSender<Accepted>>,
 ) -> io::Result<JoinHandle<()>> {
     let Accepting { listener_name, listener, socket } = from;
@@ -112,18 +51,20 @@ pub(crate) fn accept(
             let (stream, address) = match socket.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
+                    if let Some(leave) = lines.spend(wall_ms()) {
+                        warn!("listener {listener_name}: cannot accept: {error}{leave}");
+                    }
                     // Out of descriptors, mostly: wait for some to be closed instead of spinning.
-                    warn!("listener {listener_name}: cannot accept: {error}");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
-            let permit = match limits.admit(address.ip()) {
-                Ok(permit) => permit,
-                Err(limit) => {
-                    info!("listener {listener_name}: refused connection from {address}: {limit} is reached");
-                    continue;
+            admission.place(&listener_name).await;
+            let Some(permit) = admission.admit(&listener_name, address.ip()) else {
+                if let Some(leave) = lines.spend(wall_ms()) {
+                    info!("Rejected connection from {address}, address already has the configured maximum of max.connections.per.ip connections (listener {listener_name}){leave}");
                 }
+                continue;
             };
             let Ok(stream) = stream.into_std() else { continue };
             let to = &threads[turn % threads.len()];
@@ -134,23 +75,4 @@ pub(crate) fn accept(
             }
         }
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn permits_come_back() {
-        let one: IpAddr = "10.0.0.1".parse().unwrap();
-        let two: IpAddr = "10.0.0.2".parse().unwrap();
-        let limits = Arc::new(Connections::new(3, 2, HashMap::from([(two, 1)])));
-        let (a, _b) = (limits.admit(one).ok().unwrap(), limits.admit(one).ok().unwrap());
-        assert_eq!(limits.admit(one).err(), Some("max.connections.per.ip"));
-        let _c = limits.admit(two).ok().unwrap();
-        assert_eq!(limits.admit(two).err(), Some("max.connections"));
-        drop(a);
-        assert_eq!(limits.admit(two).err(), Some("max.connections.per.ip"));
-        assert!(limits.admit("::ffff:10.0.0.1".parse().unwrap()).is_ok());
-    }
 }

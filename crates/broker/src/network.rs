@@ -1,10 +1,11 @@
 //! Network threads: each one current-thread runtime that owns its connections for life.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ottla_protocol::Listener;
 use socket2::SockRef;
@@ -13,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::debug;
 
+use crate::admission::Permit;
 use crate::connection::{Connection, Peer};
-use crate::listen::Permit;
 use crate::node::Node;
 use crate::partition::Tools;
 
@@ -40,13 +41,35 @@ pub(crate) struct NetThread {
     pub(crate) limits: Limits,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     pub(crate) tools: RefCell<Tools>,
-    connections: RefCell<Vec<Weak<Open>>>,
+    connections: RefCell<HashMap<u64, Rc<Open>>>,
+    last_connection: Cell<u64>,
+    started: Instant,
 }
 
 /// An open connection as the idle sweep sees it.
-struct Open {
-    last_active_ms: Rc<Cell<i64>>,
+pub(crate) struct Open {
+    /// By the thread's own clock, which is never set.
+    active_ms: Cell<i64>,
     close: tokio::sync::Notify,
+}
+
+impl Open {
+    /// Something has come or gone.
+    pub(crate) fn touch(&self, thread: &NetThread) {
+        self.active_ms.set(thread.running_ms());
+    }
+}
+
+/// A connection's place among those of its thread; given back when dropped.
+struct Place {
+    thread: Rc<NetThread>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.thread.connections.borrow_mut().remove(&self.number);
+    }
 }
 
 /// A connection that was accepted, on its way to a network thread.
@@ -67,6 +90,11 @@ impl NetThread {
     pub(crate) fn now_ms(&self) -> i64 {
         wall_ms()
     }
+
+    /// Milliseconds since the thread was started.
+    fn running_ms(&self) -> i64 {
+        self.started.elapsed().as_millis() as i64
+    }
 }
 
 /// A running network thread: where to send connections.
@@ -82,7 +110,15 @@ pub(crate) fn start(index: usize, node: Arc<Node>, limits: Limits) -> io::Result
     let join = std::thread::Builder::new().name(format!("network-{index}")).spawn(move || {
         let scratch = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
         let tools = RefCell::default();
-        let thread = Rc::new(NetThread { node, limits, scratch, tools, connections: RefCell::default() });
+        let thread = Rc::new(NetThread {
+            node,
+            limits,
+            scratch,
+            tools,
+            connections: RefCell::default(),
+            last_connection: Cell::new(0),
+            started: Instant::now(),
+        });
         let local = LocalSet::new();
         local.spawn_local(sweep_idle(Rc::downgrade(&thread)));
         local.block_on(&runtime, async move {
@@ -109,16 +145,18 @@ fn adopt(thread: &Rc<NetThread>, accepted: Accepted) -> io::Result<()> {
         socket.set_recv_buffer_size(thread.limits.receive_buffer_bytes as usize)?;
     }
     let stream = TcpStream::from_std(stream)?;
-    let peer = Peer { address, listener_name, listener, software: Cell::new(None) };
-    let last_active_ms = Rc::new(Cell::new(wall_ms()));
-    let open = Rc::new(Open { last_active_ms: last_active_ms.clone(), close: tokio::sync::Notify::new() });
-    thread.connections.borrow_mut().push(Rc::downgrade(&open));
+    let peer = Peer { address, listener_name, listener };
+    let open = Rc::new(Open { active_ms: Cell::new(thread.running_ms()), close: tokio::sync::Notify::new() });
+    let number = thread.last_connection.get() + 1;
+    thread.last_connection.set(number);
+    thread.connections.borrow_mut().insert(number, open.clone());
+    let place = Place { thread: thread.clone(), number };
     let connection = Connection::new(thread.clone(), stream, peer);
     tokio::task::spawn_local(async move {
-        let _permit = permit;
+        let (_permit, _place) = (permit, place);
         tokio::select! {
             biased;
-            () = connection.serve(last_active_ms) => {}
+            () = connection.serve(open.clone()) => {}
             () = open.close.notified() => debug!(%address, "connection was idle for connections.max.idle.ms"),
         }
     });
@@ -135,13 +173,11 @@ async fn sweep_idle(thread: Weak<NetThread>) {
         let period_ms = if idle_ms < 0 { 60_000 } else { (idle_ms / 8).clamp(50, 60_000) };
         tokio::time::sleep(Duration::from_millis(period_ms as u64)).await;
         let Some(thread) = thread.upgrade() else { return };
-        let now_ms = wall_ms();
-        thread.connections.borrow_mut().retain(|open| {
-            let Some(open) = open.upgrade() else { return false };
-            if idle_ms >= 0 && now_ms - open.last_active_ms.get() > idle_ms {
+        let now_ms = thread.running_ms();
+        for open in thread.connections.borrow().values() {
+            if idle_ms >= 0 && now_ms - open.active_ms.get() > idle_ms {
                 open.close.notify_one();
             }
-            true
-        });
+        }
     }
 }

@@ -15,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
+use crate::admission::{self, Admission};
 use crate::controller_host::ControllerHost;
 use crate::dirs::{self, Dir};
 use crate::disk::DiskPool;
@@ -22,12 +23,15 @@ use crate::fetch_session::Sessions;
 use crate::group_host::GroupHost;
 use crate::handle::init_producer_id::ProducerIds;
 use crate::housekeeping;
-use crate::listen::{self, Accepting, Connections};
+use crate::line_budget::LineBudget;
+use crate::listen::{self, Accepting};
 use crate::network::{self, Limits};
 use crate::partition::PartitionTable;
 use crate::start_error::StartError;
 use crate::topic_names;
 
+/// Lines of the log that clients may cause at once, and the milliseconds after which there is one more.
+const LINES: (u32, i64) = (200, 1_000);
 /// Threads for what may block on a disk.
 const DISK_THREADS: usize = 2;
 
@@ -48,6 +52,8 @@ pub struct Node {
     groups: Arc<GroupHost>,
     sessions: Sessions,
     disk: DiskPool,
+    admission: Arc<Admission>,
+    lines: Arc<LineBudget>,
     controller: OnceLock<ControllerHost>,
     /// Addresses that listeners are bound to, by listener name.
     bound: Vec<(String, SocketAddr)>,
@@ -103,6 +109,8 @@ impl Node {
             groups: Arc::new(GroupHost::new(group_config(&config))),
             sessions: Sessions::new(config.requests.fetch_session_slots.max(0) as usize),
             disk: DiskPool::start(DISK_THREADS).map_err(StartError::Thread)?,
+            admission: Admission::new(admission::Limits::of(&config)),
+            lines: Arc::new(LineBudget::new(LINES.0, LINES.1)),
             controller: OnceLock::new(),
             bound,
             threads: Mutex::default(),
@@ -140,20 +148,7 @@ impl Node {
             .map_err(StartError::Thread)?;
         let senders: Vec<_> = threads.iter().map(|t| t.accepted.clone()).collect();
         *self.threads.lock() = threads;
-        let per_ip = config
-            .sockets
-            .max_connections_overrides
-            .iter()
-            .filter_map(|(host, count)| {
-                let address = (host.as_str(), 0).to_socket_addrs().ok()?.next()?;
-                Some((address.ip().to_canonical(), *count as usize))
-            })
-            .collect();
-        let connections = Arc::new(Connections::new(
-            config.sockets.max_connections.max(0) as usize,
-            config.sockets.max_connections_per_ip.max(0) as usize,
-            per_ip,
-        ));
+        let (admission, lines) = (self.admission.clone(), self.lines.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -166,7 +161,7 @@ impl Node {
             .spawn(move || {
                 runtime.block_on(async move {
                     for socket in sockets {
-                        if let Err(error) = listen::accept(socket, connections.clone(), senders.clone()) {
+                        if let Err(error) = listen::accept(socket, admission.clone(), lines.clone(), senders.clone()) {
                             error!("a listener cannot accept: {error}");
                         }
                     }
@@ -202,8 +197,9 @@ impl Node {
         }
         self.disk.stop();
         let broker_epoch = self.controller().broker_epoch();
-        housekeeping::close_all(self, broker_epoch);
+        // The quorum's log lies in one of the directories that are marked as closed afterwards.
         self.controller().stop();
+        housekeeping::close_all(self, broker_epoch);
         info!("shutdown of node {} completed", self.node_id());
     }
 
@@ -294,6 +290,11 @@ impl Node {
         &self.disk
     }
 
+    /// The budget of log lines that clients may cause.
+    pub(crate) fn lines(&self) -> &LineBudget {
+        &self.lines
+    }
+
     pub(crate) fn controller(&self) -> &ControllerHost {
         self.controller.get().expect("NODE-2 the controller host is there before anything is served")
     }
@@ -342,6 +343,7 @@ impl Node {
         }
         let config = configs.current().clone();
         drop(configs);
+        self.admission.configure(admission::Limits::of(&config));
         self.config.store(Arc::new(config));
     }
 }

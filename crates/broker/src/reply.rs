@@ -108,6 +108,8 @@ pub(crate) enum Refusal {
     Unanswerable { api: ApiKey, version: i16, error: EncodeError },
     #[error("{0}")]
     Told(&'static str),
+    #[error("received request api key {api:?} of {received} bytes that asks about {count} things: more than an answer may hold")]
+    Answer { api: ApiKey, received: usize, count: usize },
     #[error("cannot read a log file: {0}")]
     File(#[from] std::io::Error),
 }

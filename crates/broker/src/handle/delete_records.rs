@@ -5,6 +5,7 @@ use ottla_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use crate::dispatch::Call;
+use crate::handle::find;
 use crate::reply::{Outcome, Refusal};
 use crate::topic_names;
 
@@ -33,10 +34,10 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
 }
 
 fn delete(call: &Call<'_>, topic: &str, index: i32, offset: i64) -> Result<i64, ErrorCode> {
-    // Kafka keeps clients from cutting its own state, which is compacted instead.
-    if topic_names::is_internal(topic) && topic != topic_names::SHARE {
+    let partition = find::by_name(call.node(), topic, index)?;
+    // The cluster's own state is not for clients to cut.
+    if topic_names::is_internal(topic) {
         return Err(ErrorCode::InvalidTopicException);
     }
-    let partition = call.node().partitions().by_name(topic, index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     partition.delete_records(offset)
 }

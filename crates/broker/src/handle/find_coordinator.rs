@@ -20,6 +20,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: FindCoordinatorRequest = call.owned()?;
     let version = call.version();
     let keys = if version >= BATCHED_FROM { request.coordinator_keys } else { vec![request.key] };
+    call.afford(keys.len(), size_of::<Coordinator>())?;
     let key_type = if version >= 1 { request.key_type } else { GROUP };
     let (node, to, listener) = (call.node().clone(), call.reply_to(), call.peer.listener_name.clone());
     let answer = move |node: &Arc<Node>| {

@@ -1,8 +1,9 @@
 //! JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups, ListGroups, DeleteGroups: handed to the shard of the group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_groups::{Client, Request, Response};
+use ottla_protocol::messages::describe_groups_response::DescribedGroup;
 use ottla_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, HeartbeatRequest,
     JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListGroupsResponse, SyncGroupRequest,
@@ -77,7 +78,7 @@ pub(crate) fn leave(call: &Call<'_>) -> Result<Outcome, Refusal> {
 }
 
 /// The groups of a request by the offsets partition that has them.
-fn by_partition(call: &Call<'_>, groups: Vec<String>) -> BTreeMap<i32, Vec<String>> {
+fn by_partition(call: &Call<'_>, groups: impl IntoIterator<Item = String>) -> BTreeMap<i32, Vec<String>> {
     let mut shards: BTreeMap<i32, Vec<String>> = BTreeMap::new();
     for group in groups {
         shards.entry(call.node().group_partition(&group)).or_default().push(group);
@@ -87,6 +88,7 @@ fn by_partition(call: &Call<'_>, groups: Vec<String>) -> BTreeMap<i32, Vec<Strin
 
 pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: DescribeGroupsRequest = call.owned()?;
+    call.afford(request.groups.len(), size_of::<DescribedGroup>())?;
     let operations = call.version() >= 3 && request.include_authorized_operations;
     let answers: Vec<Answer> = by_partition(call, request.groups)
         .into_iter()
@@ -133,7 +135,9 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Outcome, Refusal> {
 
 pub(crate) fn delete(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: DeleteGroupsRequest = call.owned()?;
-    let answers: Vec<Answer> = by_partition(call, request.groups_names)
+    // As in Kafka, a group that is named twice is deleted once.
+    let names: BTreeSet<String> = request.groups_names.into_iter().collect();
+    let answers: Vec<Answer> = by_partition(call, names)
         .into_iter()
         .map(|(partition, groups)| ask_partition(call, partition, Request::DeleteGroups(groups)))
         .collect();

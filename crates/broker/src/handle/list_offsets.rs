@@ -1,5 +1,7 @@
 //! ListOffsets (key 2): the offset of a moment, or of one of the special moments (KIP-734, KIP-405, KIP-1005, KIP-1023).
 
+use std::collections::HashSet;
+
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use ottla_protocol::messages::list_offsets_response::{
@@ -8,15 +10,30 @@ use ottla_protocol::messages::list_offsets_response::{
 use ottla_protocol::messages::{ListOffsetsRequestView, ListOffsetsResponse};
 
 use crate::dispatch::Call;
+use crate::handle::find;
 use crate::partition::Moment;
 use crate::reply::{Outcome, Refusal};
 
 /// The first version that tells the epoch in which a record was written (KIP-320).
 const LEADER_EPOCH_FROM: i16 = 4;
 
+/// What is noted of a partition while duplicates are looked for.
+const SEEN_BYTES: usize = 2 * size_of::<(&str, i32)>();
+
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: ListOffsetsRequestView<'_> = call.view()?;
     let read_committed = call.version() >= 2 && request.isolation_level == 1;
+    let count = request.topics.iter().map(|topic| 1 + topic.partitions.len()).sum();
+    call.afford(count, size_of::<ListOffsetsPartitionResponse>() + SEEN_BYTES)?;
+    // What is asked for twice in one request is refused, however often it stands there.
+    let (mut seen, mut twice) = (HashSet::with_capacity(count.min(1024)), HashSet::new());
+    for topic in request.topics {
+        for p in topic.partitions {
+            if !seen.insert((topic.name, p.partition_index)) {
+                twice.insert((topic.name, p.partition_index));
+            }
+        }
+    }
     let topics = request
         .topics
         .iter()
@@ -25,7 +42,10 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
             partitions: topic
                 .partitions
                 .iter()
-                .map(|p| answer(call, topic.name, &p, request.replica_id, read_committed))
+                .map(|p| {
+                    let is_twice = twice.contains(&(topic.name, p.partition_index));
+                    answer(call, topic.name, &p, request.replica_id, read_committed, is_twice)
+                })
                 .collect(),
         })
         .collect();
@@ -38,6 +58,7 @@ fn answer(
     asked: &ListOffsetsPartition,
     replica_id: i32,
     read_committed: bool,
+    is_twice: bool,
 ) -> ListOffsetsPartitionResponse {
     let mut response = ListOffsetsPartitionResponse {
         partition_index: asked.partition_index,
@@ -46,7 +67,11 @@ fn answer(
         leader_epoch: -1,
         ..Default::default()
     };
-    match look_up(call, topic, asked, replica_id, read_committed) {
+    let found = match is_twice {
+        true => Err(ErrorCode::InvalidRequest),
+        false => look_up(call, topic, asked, replica_id, read_committed),
+    };
+    match found {
         Ok(Some(found)) => {
             response.timestamp = found.timestamp_ms;
             response.offset = found.offset;
@@ -81,8 +106,7 @@ fn look_up(
     if call.version() < needs_version {
         return Err(ErrorCode::UnsupportedVersion);
     }
-    let partition =
-        call.node().partitions().by_name(topic, asked.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = find::by_name(call.node(), topic, asked.partition_index)?;
     let moment = match asked.timestamp {
         // -1 is the end: for a consumer the last offset it may read, for a broker the end of the log.
         -1 if replica_id >= 0 => Moment::LogEnd,
@@ -90,7 +114,7 @@ fn look_up(
         -1 => Moment::HighWatermark,
         // Without tiered storage the earliest local offset is the earliest of all.
         -2 | -4 => Moment::Earliest,
-        -3 => Moment::MaxTimestamp,
+        -3 => Moment::MaxTimestamp { read_committed },
         // Nothing is tiered.
         -5 => return partition.check_leader(asked.current_leader_epoch).map(|()| None),
         // Without tiered storage nothing waits to be uploaded.

@@ -1,5 +1,6 @@
 //! Metadata (key 3): brokers, topics, partitions; creates missing topics when the client and the node allow it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ottla_metadata::Image;
@@ -17,6 +18,13 @@ use crate::handle::operations;
 use crate::node::Node;
 use crate::reply::{Outcome, Refusal};
 use crate::topic_names;
+
+/// The first version in which a topic may be named by its id (KIP-516).
+const IDS_FROM: i16 = 12;
+/// The first version that tells a leader without the client's listener from no leader at all.
+const LISTENER_ERROR_FROM: i16 = 6;
+/// What is noted of a topic while duplicates are looked for.
+const SEEN_BYTES: usize = 2 * size_of::<&str>();
 
 /// What one request wants to know besides its topics.
 #[derive(Clone)]
@@ -43,10 +51,23 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         let topics = image.topics.iter_by_name().map(|t| describe(&image, t, &ask)).collect();
         return call.reply(&answer(node, &image, &ask, topics));
     };
+    if version < IDS_FROM && topics.iter().any(|t| t.name.is_none() || !t.topic_id.is_nil()) {
+        // Versions 10 and 11 have room for ids, which no broker ever understood.
+        let name = |name: Option<&str>| absent(ErrorCode::InvalidRequest, Some(name.unwrap_or_default()), Uuid::nil());
+        let topics = topics.iter().map(|t| name(t.name)).collect();
+        return call.reply(&MetadataResponse { topics, ..Default::default() });
+    }
+    call.afford(topics.len(), size_of::<MetadataResponseTopic>() + SEEN_BYTES)?;
     let mut found = Vec::with_capacity(topics.len().min(4096));
     let mut missing: Vec<String> = Vec::new();
+    // What is named twice is told once.
+    let (mut names, mut ids) = (HashSet::new(), HashSet::new());
     for wanted in topics {
-        let by_id = wanted.name.is_none() || (version >= 10 && !wanted.topic_id.is_nil());
+        let by_id = wanted.name.is_none() || !wanted.topic_id.is_nil();
+        let is_new = if by_id { ids.insert(wanted.topic_id) } else { names.insert(wanted.name) };
+        if !is_new {
+            continue;
+        }
         if by_id {
             found.push(match image.topics.by_id(wanted.topic_id) {
                 Some(topic) => describe(&image, topic, &ask),
@@ -88,6 +109,7 @@ fn absent(error: ErrorCode, name: Option<&str>, topic_id: Uuid) -> MetadataRespo
         error_code: error.code(),
         name: name.map(str::to_owned),
         topic_id,
+        is_internal: name.is_some_and(topic_names::is_internal),
         ..Default::default()
     }
 }
@@ -98,18 +120,24 @@ fn describe(image: &Image, topic: &Topic, ask: &Ask) -> MetadataResponseTopic {
         .iter()
         .map(|(&partition_index, partition)| {
             let view = image.describe(partition, &ask.listener_name);
+            // Version 0 leaves out replicas that are not there, and says so.
+            let is_there = |id: &i32| ask.version > 0 || image.is_alive(*id, &ask.listener_name);
+            let replica_nodes: Vec<i32> = partition.replicas.iter().copied().filter(is_there).collect();
+            let isr_nodes: Vec<i32> = partition.isr.iter().copied().filter(is_there).collect();
+            let all_there = replica_nodes.len() == partition.replicas.len() && isr_nodes.len() == partition.isr.len();
             let error = match view.leader {
+                Leader::Reachable(_) if !all_there => ErrorCode::ReplicaNotAvailable,
                 Leader::Reachable(_) => ErrorCode::None,
-                Leader::ListenerMissing(_) => ErrorCode::ListenerNotFound,
-                Leader::None => ErrorCode::LeaderNotAvailable,
+                Leader::ListenerMissing(_) if ask.version >= LISTENER_ERROR_FROM => ErrorCode::ListenerNotFound,
+                Leader::ListenerMissing(_) | Leader::None => ErrorCode::LeaderNotAvailable,
             };
             MetadataResponsePartition {
                 error_code: error.code(),
                 partition_index,
                 leader_id: view.leader.id(),
                 leader_epoch: partition.leader_epoch,
-                replica_nodes: partition.replicas.to_vec(),
-                isr_nodes: partition.isr.to_vec(),
+                replica_nodes,
+                isr_nodes,
                 offline_replicas: view.offline_replicas,
             }
         })

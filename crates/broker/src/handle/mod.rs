@@ -7,6 +7,7 @@ pub(crate) mod controller_rpc;
 pub(crate) mod delete_records;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod fetch;
+mod find;
 pub(crate) mod find_coordinator;
 pub(crate) mod groups;
 pub(crate) mod init_producer_id;

@@ -4,14 +4,15 @@ use ottla_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
 use ottla_protocol::messages::{OffsetForLeaderEpochRequestView, OffsetForLeaderEpochResponse};
-use ottla_protocol::ErrorCode;
 
 use crate::dispatch::Call;
+use crate::handle::find;
 use crate::reply::{Outcome, Refusal};
 
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: OffsetForLeaderEpochRequestView<'_> = call.view()?;
-    let table = call.node().partitions();
+    let count = request.topics.iter().map(|topic| 1 + topic.partitions.len()).sum();
+    call.afford(count, size_of::<EpochEndOffset>() + size_of::<OffsetForLeaderTopicResult>())?;
     let topics = request
         .topics
         .iter()
@@ -21,9 +22,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
                 .partitions
                 .iter()
                 .map(|asked| {
-                    let found = table
-                        .by_name(topic.topic, asked.partition)
-                        .ok_or(ErrorCode::UnknownTopicOrPartition)
+                    let found = find::by_name(call.node(), topic.topic, asked.partition)
                         .and_then(|p| p.epoch_end(asked.leader_epoch, asked.current_leader_epoch));
                     let partition = asked.partition;
                     match found {

@@ -1,15 +1,18 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete: topics are looked up here, offsets live in the group's shard.
 
+use std::collections::HashMap;
+
 use ottla_groups::{Request, Response, offset_fetch};
 use ottla_metadata::Image;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use ottla_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use ottla_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
-use ottla_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use ottla_protocol::messages::offset_fetch_response::{OffsetFetchResponseGroup, OffsetFetchResponsePartitions};
 use ottla_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
 };
+use uuid::Uuid;
 
 use crate::dispatch::Call;
 use crate::handle::groups::{ask, ask_partition};
@@ -45,7 +48,7 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
             known.push(OffsetCommitRequestTopic { partitions, ..topic });
         }
     }
-    if known.is_empty() && !refused.is_empty() {
+    if known.is_empty() {
         return call.reply(&OffsetCommitResponse { topics: refused, ..Default::default() });
     }
     request.topics = known;
@@ -54,9 +57,13 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let to = call.reply_to();
     Ok(Outcome::Later(Box::pin(async move {
         let Some(Response::OffsetCommit(mut body)) = answer.wait().await else { return Err(GONE) };
+        let mut places: HashMap<(String, Uuid), usize> = HashMap::new();
+        if !refused.is_empty() {
+            places.extend(body.topics.iter().enumerate().map(|(at, t)| ((t.name.clone(), t.topic_id), at)));
+        }
         for topic in refused {
-            match body.topics.iter_mut().find(|t| t.name == topic.name && t.topic_id == topic.topic_id) {
-                Some(same) => same.partitions.extend(topic.partitions),
+            match places.get(&(topic.name.clone(), topic.topic_id)) {
+                Some(&same) => body.topics[same].partitions.extend(topic.partitions),
                 None => body.topics.push(topic),
             }
         }
@@ -78,8 +85,12 @@ pub(crate) fn fetch(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let version = call.version();
     let require_stable = version >= 7 && request.require_stable;
     let image = call.node().image();
+    let groups = offset_fetch::groups(request, version);
+    let topics = groups.iter().flat_map(|group| group.topics.iter().flatten());
+    let count = groups.len() + topics.map(|topic| 1 + topic.partition_indexes.len()).sum::<usize>();
+    call.afford(count, size_of::<OffsetFetchResponsePartitions>())?;
     let mut waiting = Vec::new();
-    for mut group in offset_fetch::groups(request, version) {
+    for mut group in groups {
         let mut unknown = Vec::new();
         if version >= IDS_FROM {
             if let Some(topics) = &mut group.topics {
@@ -154,9 +165,11 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Outcome, Refusal> {
     Ok(Outcome::Later(Box::pin(async move {
         let Some(Response::OffsetDelete(mut body)) = answer.wait().await else { return Err(GONE) };
         if body.error_code == 0 {
+            let places: HashMap<String, usize> =
+                body.topics.iter().enumerate().map(|(at, t)| (t.name.clone(), at)).collect();
             for topic in refused {
-                match body.topics.iter_mut().find(|t| t.name == topic.name) {
-                    Some(same) => same.partitions.extend(topic.partitions),
+                match places.get(&topic.name) {
+                    Some(&same) => body.topics[same].partitions.extend(topic.partitions),
                     None => body.topics.push(topic),
                 }
             }

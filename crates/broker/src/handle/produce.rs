@@ -11,6 +11,7 @@ use ottla_records::Compression;
 use tracing::{debug, error};
 
 use crate::dispatch::Call;
+use crate::handle::find;
 use crate::partition::{AppendRefusal, Appended};
 use crate::reply::{Outcome, Refusal};
 use crate::topic_names;
@@ -19,11 +20,15 @@ use crate::topic_names;
 const ZSTD_FROM: i16 = 7;
 /// The first version that names topics by id (KIP-516).
 const IDS_FROM: i16 = 13;
+/// The first version whose answer names the leader (KIP-951).
+const LEADER_FROM: i16 = 10;
 /// The client id under which Kafka's own admin client may write internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: ProduceRequestView<'_> = call.view()?;
+    let count = request.topic_data.iter().map(|topic| 1 + topic.partition_data.len()).sum();
+    call.afford(count, size_of::<PartitionProduceResponse>() + size_of::<Appended>())?;
     let mut appended = Vec::new();
     let mut failed = false;
     let mut endpoints: Vec<NodeEndpoint> = Vec::new();
@@ -96,16 +101,12 @@ fn append(
     if !matches!(request.acks, -1..=1) {
         return Err(AppendRefusal::Code(ErrorCode::InvalidRequiredAcks));
     }
-    let by_id = call.version() >= IDS_FROM;
-    let table = call.node().partitions();
-    let partition = if by_id { table.by_id(topic.topic_id, index) } else { table.by_name(topic.name, index) };
-    let Some(partition) = partition else {
-        let error = match by_id && call.node().image().topics.by_id(topic.topic_id).is_none() {
-            true => ErrorCode::UnknownTopicId,
-            false => ErrorCode::UnknownTopicOrPartition,
-        };
-        return Err(AppendRefusal::Code(error));
+    let partition = if call.version() >= IDS_FROM {
+        find::by_id(call.node(), topic.topic_id, index)
+    } else {
+        find::by_name(call.node(), topic.name, index)
     };
+    let partition = partition.map_err(AppendRefusal::Code)?;
     if topic_names::is_internal(partition.topic()) && call.head.client_id != Some(ADMIN_CLIENT_ID) {
         return Err(AppendRefusal::Code(ErrorCode::InvalidTopicException));
     }
@@ -116,7 +117,10 @@ fn append(
         }
         if batch.is_transactional() {
             // The transaction coordinator is not served yet: no transaction can be under way.
-            return Err(AppendRefusal::Code(ErrorCode::InvalidTxnState));
+            return Err(AppendRefusal::Code(match request.transactional_id {
+                None => ErrorCode::TransactionalIdAuthorizationFailed,
+                Some(_) => ErrorCode::InvalidTxnState,
+            }));
         }
         Ok(())
     })
@@ -133,13 +137,9 @@ fn refused(
     match refusal {
         AppendRefusal::Code(error) => {
             response.error_code = error.code();
-            if error == ErrorCode::NotLeaderOrFollower {
+            if error == ErrorCode::NotLeaderOrFollower && call.version() >= LEADER_FROM {
                 current_leader(call, topic, index, &mut response, endpoints);
             }
-        }
-        AppendRefusal::NoSuchOffset { log_start_offset } => {
-            response.error_code = ErrorCode::UnknownProducerId.code();
-            response.log_start_offset = log_start_offset;
         }
         AppendRefusal::Rejected(rejected) => {
             let error = crate::errors::of_rejected(&rejected);
@@ -161,7 +161,10 @@ fn refused(
             response.error_message = Some(message);
         }
         AppendRefusal::Storage(message) => {
-            error!("cannot append to {}-{index}: {message}", topic.name);
+            // Producers try again and again: a full disk must not be filled with lines about it.
+            if let Some(leave) = call.node().lines().spend(call.now_ms()) {
+                error!("cannot append to {}-{index}: {message}{leave}", topic.name);
+            }
             response.error_code = ErrorCode::KafkaStorageError.code();
         }
     }

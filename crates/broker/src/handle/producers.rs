@@ -5,11 +5,14 @@ use ottla_protocol::messages::describe_producers_response::{PartitionResponse, P
 use ottla_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 
 use crate::dispatch::Call;
+use crate::handle::find;
 use crate::reply::{Outcome, Refusal};
+use crate::topic_names;
 
 pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: DescribeProducersRequest = call.owned()?;
-    let table = call.node().partitions();
+    let count = request.topics.iter().map(|topic| topic.partition_indexes.len()).sum();
+    call.afford(count, size_of::<PartitionResponse>())?;
     let topics = request
         .topics
         .iter()
@@ -19,10 +22,10 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
                 .partition_indexes
                 .iter()
                 .map(|&partition_index| {
-                    let producers = table
-                        .by_name(&topic.name, partition_index)
-                        .ok_or(ErrorCode::UnknownTopicOrPartition)
-                        .and_then(|p| p.producers());
+                    let producers = match topic_names::check(&topic.name) {
+                        Ok(()) => find::by_name(call.node(), &topic.name, partition_index).and_then(|p| p.producers()),
+                        Err(_) => Err(ErrorCode::InvalidTopicException),
+                    };
                     let mut response = PartitionResponse { partition_index, ..Default::default() };
                     match producers {
                         Ok(producers) => {

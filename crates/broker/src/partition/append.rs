@@ -15,6 +15,8 @@ use crate::network::wall_ms;
 
 /// What one produced batch may become when it has to be looked into.
 const MAX_DECOMPRESSED_BYTES: usize = 128 << 20;
+/// What a network thread keeps of the memory that it took.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// What a network thread lends to an append.
 #[derive(Default)]
@@ -46,10 +48,6 @@ impl Durable {
 /// Why a batch was not appended.
 pub(crate) enum AppendRefusal {
     Code(ErrorCode),
-    /// What the producer refers to was deleted already.
-    NoSuchOffset {
-        log_start_offset: i64,
-    },
     Rejected(Rejected),
     Sequence(ErrorCode, String),
     Storage(String),
@@ -74,25 +72,39 @@ impl Partition {
             (rules(&state), state.config.compression)
         };
         // Checked outside of the lock: other producers append meanwhile.
-        let accepted = validate::produced(records, &rules, now_ms, &mut tools.decompressor)
-            .map_err(AppendRefusal::Rejected)?;
-        check(accepted.batch.header())?;
-        match target(codec, accepted.batch.compression()) {
-            None => self.append(accepted, now_ms),
-            Some((codec, level)) => {
-                let bytes = builder::recompress(
-                    &accepted.batch,
-                    codec,
-                    level,
-                    &mut tools.decompressor,
-                    &mut tools.compressor,
-                    MAX_DECOMPRESSED_BYTES,
-                )
-                .map_err(|error| AppendRefusal::Sequence(ErrorCode::CorruptMessage, error.to_string()))?;
-                let batch = Batch::parse(&bytes).expect("PARTITION-1 a batch that was built can be parsed");
-                self.append(Accepted { batch, timestamp: accepted.timestamp }, now_ms)
+        let accepted = validate::produced(records, &rules, now_ms, &mut tools.decompressor);
+        let appended = accepted.map_err(AppendRefusal::Rejected).and_then(|accepted| {
+            check(accepted.batch.header())?;
+            match target(codec, accepted.batch.compression()) {
+                None => self.append(accepted, now_ms),
+                Some((codec, level)) => self.append_recompressed(accepted, codec, level, &rules, now_ms, tools),
             }
+        });
+        tools.decompressor.shrink(KEPT_BYTES);
+        appended
+    }
+
+    /// Appends a batch with the codec that the topic asks for.
+    fn append_recompressed(
+        self: &Arc<Self>,
+        accepted: Accepted<'_>,
+        codec: Compression,
+        level: Option<i32>,
+        rules: &Rules,
+        now_ms: i64,
+        tools: &mut Tools,
+    ) -> Result<Appended, AppendRefusal> {
+        let Tools { decompressor, compressor } = tools;
+        let bytes =
+            builder::recompress(&accepted.batch, codec, level, decompressor, compressor, MAX_DECOMPRESSED_BYTES)
+                .map_err(|error| AppendRefusal::Sequence(ErrorCode::CorruptMessage, error.to_string()))?;
+        // The limit holds for what is stored, too.
+        if bytes.len() > rules.max_batch_bytes {
+            let (size, max) = (bytes.len(), rules.max_batch_bytes);
+            return Err(AppendRefusal::Rejected(Rejected::TooLarge { size, max }));
         }
+        let batch = Batch::parse(&bytes).expect("PARTITION-1 a batch that was built can be parsed");
+        self.append(Accepted { batch, timestamp: accepted.timestamp }, now_ms)
     }
 
     fn append(self: &Arc<Self>, accepted: Accepted<'_>, now_ms: i64) -> Result<Appended, AppendRefusal> {
@@ -127,7 +139,7 @@ impl Partition {
         let accepted = Accepted { batch, timestamp: (TimestampType::CreateTime, batch.max_timestamp) };
         let appended = self.write(&mut state, &append, accepted).map_err(|refusal| match refusal {
             AppendRefusal::Code(code) => code,
-            AppendRefusal::Rejected(_) | AppendRefusal::NoSuchOffset { .. } => ErrorCode::UnknownServerError,
+            AppendRefusal::Rejected(_) => ErrorCode::UnknownServerError,
             AppendRefusal::Sequence(code, message) => {
                 tracing::error!("{}-{}: {message}", self.topic, self.index);
                 code
@@ -153,7 +165,12 @@ impl Partition {
             let end = state.log().log_end();
             self.high_watermark.store(state.log_mut().set_high_watermark(end), Ordering::Release);
         }
-        let durable = appended.flush_due.then(|| self.flush_soon(state));
+        // A batch that was in the log already may be on its way to the disk still.
+        let flush_due = appended.flush_due
+            || (appended.duplicate
+                && state.log().unflushed() >= state.config.flush_messages
+                && state.log().recovery_point() <= appended.last_offset);
+        let durable = flush_due.then(|| self.flush_soon(state));
         if appended.rolled && durable.is_none() {
             self.flush_completed(state);
         }
@@ -190,12 +207,12 @@ impl Partition {
         let work = match state.log_mut().flush_work() {
             Ok(Some(work)) => work,
             Ok(None) => {
-                drop(done.send(true));
+                let _ = done.send(true);
                 return Durable(durable);
             }
             Err(error) => {
                 tracing::error!("cannot flush {}-{}: {error}", self.topic, self.index);
-                drop(done.send(false));
+                let _ = done.send(false);
                 return Durable(durable);
             }
         };
@@ -206,7 +223,7 @@ impl Partition {
                 Ok(flushed) => partition.note_flushed(&flushed),
                 Err(error) => tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index),
             }
-            drop(done.send(succeeded));
+            let _ = done.send(succeeded);
         });
         Durable(durable)
     }

@@ -1,5 +1,6 @@
 //! Offsets of moments, ends of epochs, producers: what is asked about a partition.
 
+use ottla_log::Log;
 use ottla_protocol::ErrorCode;
 use ottla_records::Decompressor;
 
@@ -13,7 +14,9 @@ pub(crate) enum Moment {
     LastStable,
     LogEnd,
     /// The record with the largest timestamp.
-    MaxTimestamp,
+    MaxTimestamp {
+        read_committed: bool,
+    },
     /// The first record of this timestamp or a later one.
     At {
         timestamp_ms: i64,
@@ -40,6 +43,11 @@ pub(crate) struct Producer {
     pub(crate) transaction_start: Option<i64>,
 }
 
+/// The offset up to which a client may read.
+fn readable(log: &Log, read_committed: bool) -> i64 {
+    if read_committed { log.last_stable_offset() } else { log.high_watermark() }
+}
+
 impl Partition {
     /// The offset of a moment; `None` when no record is that late.
     pub(crate) fn offset_of(
@@ -62,10 +70,11 @@ impl Partition {
             Moment::HighWatermark => return plain(log.high_watermark()),
             Moment::LastStable => return plain(log.last_stable_offset()),
             Moment::LogEnd => return plain(log.log_end()),
-            Moment::MaxTimestamp => (log.max_timestamp(&mut decompressor), log.high_watermark()),
+            Moment::MaxTimestamp { read_committed } => {
+                (log.max_timestamp(&mut decompressor), readable(log, read_committed))
+            }
             Moment::At { timestamp_ms, read_committed } => {
-                let before = if read_committed { log.last_stable_offset() } else { log.high_watermark() };
-                (log.offset_for_timestamp(timestamp_ms, &mut decompressor), before)
+                (log.offset_for_timestamp(timestamp_ms, &mut decompressor), readable(log, read_committed))
             }
         };
         let found = found.map_err(|error| {

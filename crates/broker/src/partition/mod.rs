@@ -19,8 +19,8 @@ use ottla_protocol::ErrorCode;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-pub(crate) use append::{AppendRefusal, Appended, Durable, Tools};
-pub(crate) use look_up::{FoundOffset, Moment, Producer};
+pub(crate) use append::{AppendRefusal, Appended, Tools};
+pub(crate) use look_up::{FoundOffset, Moment};
 pub(crate) use open::OpenError;
 pub(crate) use read::FetchRead;
 pub(crate) use table::PartitionTable;
@@ -84,6 +84,10 @@ impl Partition {
     /// Leads the partition in this epoch.
     pub(crate) fn lead(&self, leader_epoch: i32, in_sync: usize, config: Arc<TopicConfig>) {
         let mut state = self.state.lock();
+        // A change of the metadata may come in while the node stops.
+        if state.gone {
+            return;
+        }
         if state.leader_epoch < leader_epoch {
             state.log_mut().begin_epoch(leader_epoch);
         }
@@ -112,7 +116,7 @@ impl Partition {
     }
 
     fn apply_config(&self, state: &mut State, config: Arc<TopicConfig>) {
-        if !Arc::ptr_eq(&state.config, &config) {
+        if !state.gone && !Arc::ptr_eq(&state.config, &config) {
             let expiry_ms = state.log().config().producer_id_expiration_ms;
             state.log_mut().set_config(Arc::new(open::log_config(&config, expiry_ms)));
             state.config = config;
@@ -126,10 +130,6 @@ impl Partition {
 
     pub(crate) fn size_bytes(&self) -> u64 {
         self.state.lock().log.as_ref().map_or(0, Log::size)
-    }
-
-    pub(crate) fn file_delete_delay_ms(&self) -> i64 {
-        self.state.lock().config.file_delete_delay_ms
     }
 }
 

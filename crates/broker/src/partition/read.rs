@@ -42,7 +42,10 @@ impl Partition {
         };
         if want.last_fetched_epoch >= 0 {
             let end = log.end_of_epoch(want.last_fetched_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
-            if end.0 != want.last_fetched_epoch || end.1 < want.fetch_offset {
+            if want.fetch_offset < log.log_start() {
+                return Err(ErrorCode::OffsetOutOfRange);
+            }
+            if end.0 < want.last_fetched_epoch || end.1 < want.fetch_offset {
                 read.diverging = Some(end);
                 return Ok(read);
             }
@@ -58,9 +61,19 @@ impl Partition {
         let until = if read_committed { ReadUpTo::LastStableOffset } else { ReadUpTo::HighWatermark };
         let fetched =
             log.read(want.fetch_offset, max_bytes, at_least_one, until).map_err(|e| self.unreadable(&e))?;
-        read.aborted = fetched.aborted.iter().map(|a| (a.producer_id, a.first_offset)).collect();
-        read.slice = Some(fetched.slice);
+        // A part of a batch is of no use to anyone; with nothing at all a consumer knows that it has to ask again.
+        if !fetched.first_incomplete {
+            read.aborted = fetched.aborted.iter().map(|a| (a.producer_id, a.first_offset)).collect();
+            read.slice = Some(fetched.slice);
+        }
         Ok(read)
+    }
+
+    /// Whether a read from `offset` stops at the end of a segment although there is more behind it. A fetch that
+    /// waited for more bytes would wait in vain: one read never goes from one segment into the next.
+    pub(crate) fn more_behind_segment(&self, offset: i64) -> bool {
+        let state = self.state.lock();
+        state.log.as_ref().and_then(|log| log.segments().last()).is_some_and(|(base, _)| offset < base)
     }
 
     fn unreadable(&self, error: &ottla_log::Error) -> ErrorCode {

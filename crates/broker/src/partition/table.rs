@@ -50,6 +50,11 @@ impl PartitionTable {
         self.topics.read().by_name.get_key_value(topic).map(|(name, _)| name.clone())
     }
 
+    /// How many partitions there are, nearly: places between them count too.
+    pub(crate) fn count(&self) -> usize {
+        self.topics.read().by_id.values().map(|topic| topic.partitions.read().len()).sum()
+    }
+
     /// Every partition, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         let topics: Vec<Arc<Topic>> = self.topics.read().by_id.values().cloned().collect();

@@ -74,6 +74,9 @@ impl Partition {
     /// Puts the partition's directory aside for deletion; its files go after `file.delete.delay.ms`.
     pub(crate) fn delete(&self, now_ms: i64) -> Result<(), Error> {
         let mut state = self.state.lock();
+        if state.gone {
+            return Ok(());
+        }
         state.gone = true;
         state.leading = None;
         let doomed = PartitionDir::current(self.topic.as_ref(), self.index).with_kind(DirKind::Delete(Uuid::new_v4()));
@@ -87,19 +90,20 @@ impl Partition {
     }
 
     /// Closes the log so that the next start can trust its files. Nothing is served afterwards.
-    pub(crate) fn close(&self, now_ms: i64) -> Result<Option<Checkpoints>, Error> {
+    ///
+    /// Durable it becomes with the rest of the directory: the checkpoints count only after that.
+    pub(crate) fn close(&self) -> Result<Option<Checkpoints>, Error> {
         let mut state = self.state.lock();
         if state.gone {
             return Ok(None);
         }
         state.gone = true;
         state.leading = None;
-        let Some(mut log) = state.log.take() else { return Ok(None) };
+        let Some(log) = state.log.take() else { return Ok(None) };
         drop(state);
         self.waiters.wake_all();
-        log.flush(now_ms)?;
-        let checkpoints = Checkpoints::of(&log);
-        log.close()?;
+        let checkpoints = Checkpoints { recovery_point: log.log_end(), ..Checkpoints::of(&log) };
+        log.close_at_shutdown()?;
         Ok(Some(checkpoints))
     }
 }
