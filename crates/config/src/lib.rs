@@ -8,6 +8,11 @@
 //! The crate touches no file, prints nothing and knows no protocol structs: numbers that go on the wire (types,
 //! sources, resources, operations) are given by methods called `wire`.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod alter;
 pub mod client_metrics;
 pub mod describe;

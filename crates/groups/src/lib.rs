@@ -26,6 +26,11 @@
 //! Broken internal rules panic with a message that starts with `GROUPS-` and a number; requests and records
 //! cannot cause that.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod answer;
 mod api;
 mod classic;

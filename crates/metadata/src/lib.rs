@@ -11,6 +11,11 @@
 //! * [`controller`]: the active or standby controller that holds all of it together.
 //! * [`features`]: the metadata versions and feature levels of Kafka 4.3.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod controller;
 pub mod decide;
 pub mod delta;

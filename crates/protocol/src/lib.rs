@@ -8,6 +8,11 @@
 //!
 //! This crate knows nothing of record batches (a `records` field is bytes), sockets or files.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod api;
 mod api_table;
 pub mod consumer_protocol;

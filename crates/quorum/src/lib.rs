@@ -8,6 +8,11 @@
 //!
 //! This crate does not know what the records mean: values go in and come out as bytes.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod batches;
 mod driver;
 mod files;

@@ -19,6 +19,11 @@
 //! The log lives outside. The machine keeps a [`LogView`] of it: start, end, epochs, snapshots.
 //! Numbered rules it asserts are in [`invariants`].
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod answer;
 mod config;
 mod connections;

@@ -3,6 +3,11 @@
 //! This crate knows bytes only: no sockets, files, clocks or threads. It allocates nothing on the paths
 //! that check and patch a batch, and nothing larger than what the input carries on the others.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod attributes;
 pub mod batch;
 pub mod builder;
