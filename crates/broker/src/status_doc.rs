@@ -25,23 +25,7 @@ fn waits_for(api: ApiKey) -> &'static str {
         DescribeUserScramCredentials | AlterUserScramCredentials => "SASL",
         DescribeClientQuotas | AlterClientQuotas => "quotas",
         AlterReplicaLogDirs => "moving replicas between directories",
-        AlterPartitionReassignments
-        | ListPartitionReassignments
-        | Fetch
-        | Vote
-        | BeginQuorumEpoch
-        | EndQuorumEpoch
-        | AlterPartition
-        | Envelope
-        | FetchSnapshot
-        | BrokerRegistration
-        | BrokerHeartbeat
-        | AllocateProducerIds
-        | ControllerRegistration
-        | AssignReplicasToDirs
-        | AddRaftVoter
-        | RemoveRaftVoter
-        | UpdateRaftVoter => "several nodes",
+        Envelope => "several nodes",
         ConsumerGroupHeartbeat | ConsumerGroupDescribe => "KIP-848 groups",
         GetTelemetrySubscriptions | PushTelemetry => "metrics",
         ShareGroupHeartbeat

@@ -27,7 +27,7 @@ keys! {
         "Security protocol of each listener name, NAME:PROTOCOL each.";
     List "listeners" = "PLAINTEXT://:9092", SOME_LIST, High, PerBroker, Served,
         "Where this node listens: NAME://host:port each; an empty host is every interface.";
-    Int "max.connection.creation.rate" = "2147483647", AtLeast(0.0), Medium, ClusterWide, Later("quotas"),
+    Int "max.connection.creation.rate" = "2147483647", AtLeast(0.0), Medium, ClusterWide, Served,
         "Most new connections in a second; a listener may have its own limit.";
     Int "max.connections" = "2147483647", AtLeast(0.0), Medium, ClusterWide, Served,
         "Most connections of this broker at any time; a listener may have its own limit.";
