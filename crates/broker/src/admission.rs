@@ -43,7 +43,10 @@ impl Limits {
             let address = (host.as_str(), 0).to_socket_addrs().ok()?.next()?;
             Some((address.ip().to_canonical(), count_of(*count)))
         });
-        let of = |listener: &str, key: &str, otherwise: i32| match config.settings().value_for_listener(listener, key) {
+        let of = |listener: &str, key: &str, otherwise: i32| match config
+            .settings()
+            .value_for_listener(listener, key)
+        {
             Ok(Some(Value::Integer(value))) => i32::try_from(value).unwrap_or(i32::MAX),
             _ => otherwise,
         };
@@ -230,7 +233,8 @@ mod tests {
         let two: IpAddr = "10.0.0.2".parse().unwrap();
         let admission = Admission::new(Limits { per_ip: HashMap::from([(two, 1)]), ..limits(9) });
         let client: Arc<str> = "CLIENT".into();
-        let (first, _second) = (admission.admit(&client, one).unwrap(), admission.admit(&client, one).unwrap());
+        let (first, _second) =
+            (admission.admit(&client, one).unwrap(), admission.admit(&client, one).unwrap());
         assert!(admission.admit(&client, one).is_none());
         let _third = admission.admit(&client, two).unwrap();
         assert!(admission.admit(&client, two).is_none());
@@ -247,9 +251,11 @@ mod tests {
             ..limits(2)
         });
         let address = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let _held = [admission.admit(&client, address(1)).unwrap(), admission.admit(&client, address(2)).unwrap()];
+        let _held =
+            [admission.admit(&client, address(1)).unwrap(), admission.admit(&client, address(2)).unwrap()];
         assert!(!has_place(&admission, "CLIENT") && has_place(&admission, "BROKER"));
-        let more = [admission.admit(&broker, address(3)).unwrap(), admission.admit(&broker, address(4)).unwrap()];
+        let more =
+            [admission.admit(&broker, address(3)).unwrap(), admission.admit(&broker, address(4)).unwrap()];
         assert!(!has_place(&admission, "BROKER"), "the listener's own limit");
         drop(more);
         assert!(has_place(&admission, "BROKER") && !has_place(&admission, "CLIENT"));

@@ -52,7 +52,9 @@ impl Node {
     pub(crate) fn topic_config(&self, image: &Image, topic: &str) -> Arc<TopicConfig> {
         let config = self.config();
         let resource = ConfigResource::topic(topic);
-        let Some(overrides) = image.configs.of(&resource) else { return Arc::new(config.topic_defaults.clone()) };
+        let Some(overrides) = image.configs.of(&resource) else {
+            return Arc::new(config.topic_defaults.clone());
+        };
         let overrides = overrides.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         match TopicConfig::of_topic(config.settings(), &overrides) {
             Ok(config) => Arc::new(config),
@@ -138,7 +140,12 @@ impl Node {
         });
     }
 
-    fn lead_one(self: &Arc<Self>, partition: &Arc<Partition>, local: &LocalPartition, config: Arc<TopicConfig>) {
+    fn lead_one(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        local: &LocalPartition,
+        config: Arc<TopicConfig>,
+    ) {
         let (leader_epoch, isr) = (local.partition.leader_epoch, local.partition.isr.len());
         partition.lead(leader_epoch, isr, config);
         if local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
@@ -169,9 +176,7 @@ impl Node {
         if let Some(at) = assigned.and_then(|id| dirs.iter().position(|d| d.id() == id)) {
             return at;
         }
-        let usable = |(at, dir): &(usize, &Arc<Dir>)| {
-            (dir.is_online() && !dir.is_cordoned()).then_some(*at)
-        };
+        let usable = |(at, dir): &(usize, &Arc<Dir>)| (dir.is_online() && !dir.is_cordoned()).then_some(*at);
         let candidates: Vec<usize> = dirs.iter().enumerate().filter_map(|pair| usable(&pair)).collect();
         candidates.into_iter().min_by_key(|&at| held[at]).unwrap_or(0)
     }

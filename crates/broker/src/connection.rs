@@ -68,7 +68,14 @@ enum Drained {
 
 impl Connection {
     pub(crate) fn new(thread: Rc<NetThread>, stream: TcpStream, peer: Peer) -> Connection {
-        Connection { thread, stream, peer: Rc::new(peer), held: Vec::new(), outbox: Outbox::default(), turn_bytes: 0 }
+        Connection {
+            thread,
+            stream,
+            peer: Rc::new(peer),
+            held: Vec::new(),
+            outbox: Outbox::default(),
+            turn_bytes: 0,
+        }
     }
 
     /// Serves the client until it leaves, breaks the protocol or the node stops.
@@ -90,9 +97,13 @@ impl Connection {
         let (name, address) = (&self.peer.listener_name, self.peer.address);
         match refusal {
             Refusal::File(_) => {
-                error!("[SocketServer listenerName={name}] closing connection from {address}: {refusal}{leave}");
+                error!(
+                    "[SocketServer listenerName={name}] closing connection from {address}: {refusal}{leave}"
+                );
             }
-            _ => info!("[SocketServer listenerName={name}] closing connection from {address}: {refusal}{leave}"),
+            _ => info!(
+                "[SocketServer listenerName={name}] closing connection from {address}: {refusal}{leave}"
+            ),
         }
     }
 

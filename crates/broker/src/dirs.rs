@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_config::NodeConfig;
-use ottla_log::{CheckpointEntry, CheckpointKind, DirKind, DirOptions, Handles, LogDir, PartitionDir, map::Windows};
+use ottla_log::{
+    CheckpointEntry, CheckpointKind, DirKind, DirOptions, Handles, LogDir, PartitionDir, map::Windows,
+};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -179,11 +181,14 @@ pub(crate) fn open(config: &NodeConfig) -> Result<Dirs, StartError> {
         let shutdown = log.clean_shutdown().map_err(|e| StartError::storage(path, &e))?;
         let offsets = |kind| -> Result<Mutex<Offsets>, StartError> {
             let entries = log.read_checkpoint(kind).map_err(|e| StartError::storage(path, &e))?;
-            Ok(Mutex::new(entries.into_iter().map(|e: CheckpointEntry| ((e.topic, e.partition), e.offset)).collect()))
+            Ok(Mutex::new(
+                entries.into_iter().map(|e: CheckpointEntry| ((e.topic, e.partition), e.offset)).collect(),
+            ))
         };
         let found = log.partitions().map_err(|e| StartError::storage(path, &e))?;
         // What an earlier process had put aside for deletion goes now.
-        let doomed = found.iter().filter(|p| matches!(p.kind, DirKind::Delete(_))).map(|p| (p.clone(), 0)).collect();
+        let doomed =
+            found.iter().filter(|p| matches!(p.kind, DirKind::Delete(_))).map(|p| (p.clone(), 0)).collect();
         let found = found
             .into_iter()
             .filter(|p| p.kind == DirKind::Current && p.topic != METADATA_TOPIC)
@@ -237,7 +242,9 @@ fn open_one(
         .ok_or_else(|| StartError::NotFormatted { path: path.to_owned() })?;
     let incomplete = |what: &str| StartError::MetaProperties {
         path: path.to_owned(),
-        why: format!("no {what} was found; the directory was formatted for a ZooKeeper cluster, or the file is damaged"),
+        why: format!(
+            "no {what} was found; the directory was formatted for a ZooKeeper cluster, or the file is damaged"
+        ),
     };
     let id = found.cluster_id.ok_or_else(|| incomplete("cluster.id"))?;
     match cluster {

@@ -110,6 +110,9 @@ mod tests {
 
     #[test]
     fn parallel_work_keeps_its_order() {
-        assert_eq!(in_parallel((0..1000).collect(), 4, |n: i32| n * 2), (0..1000).map(|n| n * 2).collect::<Vec<_>>());
+        assert_eq!(
+            in_parallel((0..1000).collect(), 4, |n: i32| n * 2),
+            (0..1000).map(|n| n * 2).collect::<Vec<_>>()
+        );
     }
 }

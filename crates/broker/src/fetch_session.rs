@@ -311,10 +311,15 @@ mod tests {
         let wanted = wanted.iter().map(|(p, o)| want(*p, *o)).collect();
         let ask = Ask { id, epoch, uses_ids: false, wanted, forgotten: &forgotten };
         let mut last = 6;
-        sessions.plan(ask, now_ms, || ALWAYS_PARTITIONS, || {
-            last += 1;
-            last
-        })
+        sessions.plan(
+            ask,
+            now_ms,
+            || ALWAYS_PARTITIONS,
+            || {
+                last += 1;
+                last
+            },
+        )
     }
 
     fn begun(plan: Result<Plan, SessionError>) -> Option<i32> {

@@ -66,8 +66,19 @@ pub(crate) struct Loading {
 }
 
 impl Hosted {
-    fn new(partition: Option<Arc<Partition>>, leader_epoch: i32, shard: Shard, lines: Arc<LineBudget>) -> Hosted {
-        let inner = Inner { shard, waiting: HashMap::new(), last_token: 0, uncommitted: VecDeque::new(), resigned: false };
+    fn new(
+        partition: Option<Arc<Partition>>,
+        leader_epoch: i32,
+        shard: Shard,
+        lines: Arc<LineBudget>,
+    ) -> Hosted {
+        let inner = Inner {
+            shard,
+            waiting: HashMap::new(),
+            last_token: 0,
+            uncommitted: VecDeque::new(),
+            resigned: false,
+        };
         Hosted { partition, leader_epoch, lines, inner: Mutex::new(inner) }
     }
 
@@ -180,7 +191,9 @@ impl GroupHost {
                 self.schedule(deadline);
             }
             Err(error) => {
-                error!("[GroupCoordinator] cannot load __consumer_offsets-{index}: {error}; its groups stay unserved until the partition is led anew");
+                error!(
+                    "[GroupCoordinator] cannot load __consumer_offsets-{index}: {error}; its groups stay unserved until the partition is led anew"
+                );
                 let mut shards = self.shards.write();
                 if shards.get(index).is_some_and(|now| Arc::ptr_eq(now, hosted)) {
                     shards.remove(index);
@@ -223,17 +236,25 @@ impl GroupHost {
                 if header.next_offset() <= offset {
                     continue;
                 }
-                let all = decompressor.records(&batch, LOAD_BATCH_BYTES).map_err(|e| format!("offset {offset}: {e}"))?;
+                let all = decompressor
+                    .records(&batch, LOAD_BATCH_BYTES)
+                    .map_err(|e| format!("offset {offset}: {e}"))?;
                 for record in all {
-                    let record = record.map_err(|e| format!("batch at offset {}: {e}", header.base_offset))?;
+                    let record =
+                        record.map_err(|e| format!("batch at offset {}: {e}", header.base_offset))?;
                     if header.is_control() {
-                        if let Ok(ControlRecord::EndTransaction { commit, .. }) = ControlRecord::parse(&record) {
+                        if let Ok(ControlRecord::EndTransaction { commit, .. }) =
+                            ControlRecord::parse(&record)
+                        {
                             inner.shard.replay_marker(header.producer_id, commit);
                         }
                         continue;
                     }
                     let Some(key) = record.key else {
-                        warn!("[GroupCoordinator] a record without a key at offset {} is passed over", record.offset);
+                        warn!(
+                            "[GroupCoordinator] a record without a key at offset {} is passed over",
+                            record.offset
+                        );
                         continue;
                     };
                     let producer_id = if header.is_transactional() { header.producer_id } else { -1 };

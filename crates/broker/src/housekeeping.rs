@@ -83,7 +83,9 @@ fn retention(node: &Arc<Node>) {
     for partition in node.partitions().all() {
         match partition.apply_retention(now_ms) {
             Ok(0) => {}
-            Ok(segments) => info!("retention deleted {segments} segments of {}-{}", partition.topic(), partition.index()),
+            Ok(segments) => {
+                info!("retention deleted {segments} segments of {}-{}", partition.topic(), partition.index())
+            }
             Err(error) => error!("retention of {}-{}: {error}", partition.topic(), partition.index()),
         }
     }

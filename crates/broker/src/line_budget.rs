@@ -39,7 +39,11 @@ impl fmt::Display for Leave {
 impl LineBudget {
     /// `burst` lines at once, and one more every `every_ms`.
     pub(crate) fn new(burst: u32, every_ms: i64) -> LineBudget {
-        LineBudget { burst, every_ms, state: Mutex::new(State { left: burst, filled_ms: i64::MIN, left_out: 0 }) }
+        LineBudget {
+            burst,
+            every_ms,
+            state: Mutex::new(State { left: burst, filled_ms: i64::MIN, left_out: 0 }),
+        }
     }
 
     /// Asks to write a line now.
@@ -81,6 +85,10 @@ mod tests {
         assert_eq!(budget.spend(6_001), None);
         assert_eq!(budget.spend(1_000), None, "a clock that goes back gives nothing away");
         assert_eq!(budget.spend(2_000).unwrap().left_out, 2);
-        assert_eq!((0..50).filter(|_| budget.spend(1_000_000).is_some()).count(), 10, "no more than the burst");
+        assert_eq!(
+            (0..50).filter(|_| budget.spend(1_000_000).is_some()).count(),
+            10,
+            "no more than the burst"
+        );
     }
 }

@@ -62,14 +62,17 @@ pub(crate) fn accept(
             admission.place(&listener_name).await;
             let Some(permit) = admission.admit(&listener_name, address.ip()) else {
                 if let Some(leave) = lines.spend(wall_ms()) {
-                    info!("Rejected connection from {address}, address already has the configured maximum of max.connections.per.ip connections (listener {listener_name}){leave}");
+                    info!(
+                        "Rejected connection from {address}, address already has the configured maximum of max.connections.per.ip connections (listener {listener_name}){leave}"
+                    );
                 }
                 continue;
             };
             let Ok(stream) = stream.into_std() else { continue };
             let to = &threads[turn % threads.len()];
             turn = turn.wrapping_add(1);
-            let accepted = Accepted { stream, address, listener_name: listener_name.clone(), listener, permit };
+            let accepted =
+                Accepted { stream, address, listener_name: listener_name.clone(), listener, permit };
             if to.send(accepted).is_err() {
                 return;
             }

@@ -71,7 +71,10 @@ struct MainThread {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("id", &self.node_id()).field("bound", &self.bound).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("id", &self.node_id())
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +164,9 @@ impl Node {
             .spawn(move || {
                 runtime.block_on(async move {
                     for socket in sockets {
-                        if let Err(error) = listen::accept(socket, admission.clone(), lines.clone(), senders.clone()) {
+                        if let Err(error) =
+                            listen::accept(socket, admission.clone(), lines.clone(), senders.clone())
+                        {
                             error!("a listener cannot accept: {error}");
                         }
                     }
@@ -328,7 +333,10 @@ impl Node {
     }
 
     /// Creates topics that clients ask for, if they may come into being this way; afterwards the image shows them.
-    pub(crate) async fn auto_create(self: &Arc<Self>, topics: Vec<String>) -> Vec<(String, Option<ErrorCode>)> {
+    pub(crate) async fn auto_create(
+        self: &Arc<Self>,
+        topics: Vec<String>,
+    ) -> Vec<(String, Option<ErrorCode>)> {
         crate::controller_host::auto_create(self, topics).await
     }
 
@@ -380,8 +388,11 @@ fn group_config(config: &NodeConfig) -> ottla_groups::Config {
 fn bind(config: &NodeConfig) -> Result<Vec<Accepting>, StartError> {
     let mut sockets = Vec::new();
     for wanted in &config.listeners.bound {
-        let listener =
-            if config.listeners.is_controller(&wanted.name) { Listener::Controller } else { Listener::Broker };
+        let listener = if config.listeners.is_controller(&wanted.name) {
+            Listener::Controller
+        } else {
+            Listener::Broker
+        };
         let addresses = match &wanted.host {
             None => vec![
                 SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, wanted.port)),

@@ -52,8 +52,9 @@ impl ReplyTo {
 
     /// Frames `body`, whose `Records::Elsewhere` tokens are indexes into `slices`.
     pub(crate) fn with_slices<M: Message>(self, body: &M, slices: Vec<Slice>) -> Result<Reply, Refusal> {
-        let frame = ResponseFrame::new(Vec::with_capacity(256), self.api, self.version, self.correlation_id, body)
-            .map_err(|error| Refusal::Unanswerable { api: self.api, version: self.version, error })?;
+        let frame =
+            ResponseFrame::new(Vec::with_capacity(256), self.api, self.version, self.correlation_id, body)
+                .map_err(|error| Refusal::Unanswerable { api: self.api, version: self.version, error })?;
         let mut slices: Vec<Option<Slice>> = slices.into_iter().map(Some).collect();
         let inserts = frame
             .gathered
@@ -94,7 +95,9 @@ impl From<Reply> for Outcome {
 /// Why a connection is closed instead of answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("invalid receive (size = {0}): the first four bytes of a request are its length, at most socket.request.max.bytes")]
+    #[error(
+        "invalid receive (size = {0}): the first four bytes of a request are its length, at most socket.request.max.bytes"
+    )]
     FrameSize(i32),
     #[error("{0}")]
     Head(#[from] ottla_protocol::frame::HeadError),
@@ -108,7 +111,9 @@ pub(crate) enum Refusal {
     Unanswerable { api: ApiKey, version: i16, error: EncodeError },
     #[error("{0}")]
     Told(&'static str),
-    #[error("received request api key {api:?} of {received} bytes that asks about {count} things: more than an answer may hold")]
+    #[error(
+        "received request api key {api:?} of {received} bytes that asks about {count} things: more than an answer may hold"
+    )]
     Answer { api: ApiKey, received: usize, count: usize },
     #[error("cannot read a log file: {0}")]
     File(#[from] std::io::Error),

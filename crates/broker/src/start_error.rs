@@ -72,7 +72,9 @@ pub enum StartError {
         why: String,
     },
     /// A listener's host has no address.
-    #[error("cannot resolve {host} of listener {listener}: {source}\n    next: use {listener}://:{port} to listen on all addresses")]
+    #[error(
+        "cannot resolve {host} of listener {listener}: {source}\n    next: use {listener}://:{port} to listen on all addresses"
+    )]
     Resolve {
         /// The listener.
         listener: String,

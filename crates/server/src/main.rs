@@ -6,6 +6,7 @@
 mod daemon;
 mod dev;
 mod logging;
+mod port_owner;
 mod start;
 
 use std::ffi::{OsStr, OsString};

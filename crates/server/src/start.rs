@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ottla_broker::Node;
+use ottla_broker::{Node, StartError};
 use ottla_config::NodeConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{daemon, logging};
+use crate::{daemon, logging, port_owner};
 
 const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
 /// Variables that only a JVM understands; scripts written for Kafka set them.
@@ -113,8 +113,15 @@ pub(crate) fn start(config: NodeConfig) -> Result<Arc<Node>, String> {
     let started = Instant::now();
     let id = config.node_id;
     let node = Node::start(config).map_err(|error| {
-        tracing::error!("{error}");
-        error.to_string()
+        let mut text = error.to_string();
+        if let StartError::Bind { address, source, .. } = &error
+            && source.kind() == std::io::ErrorKind::AddrInUse
+        {
+            let owner = port_owner::find(*address).unwrap_or_else(|| "another user's process".to_owned());
+            text.push_str(&format!("\n    port {} is taken by {owner}\n    next: stop it, or give another port in FILE", address.port()));
+        }
+        tracing::error!("{text}");
+        text
     })?;
     info!("[KafkaRaftServer nodeId={id}] Kafka Server started ({} ms)", started.elapsed().as_millis());
     Ok(node)

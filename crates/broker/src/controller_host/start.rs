@@ -43,7 +43,13 @@ impl ControllerHost {
         let (news, follower_inbox) = mpsc::channel();
         let ear = Ear::new(events.clone(), news, Arc::downgrade(node));
         let (driver, quorum) =
-            Driver::start(DriverConfig::new(replica), ear, Alone).map_err(|e| quorum_error(&e))?;
+            Driver::start(DriverConfig::new(replica), ear, Alone).map_err(|error| {
+                let path = dirs.metadata.path().join(ottla_quorum::METADATA_DIRECTORY);
+                StartError::Quorum(format!(
+                    "{}: {error}\n    nothing was changed; next: put back a copy of this directory, or, if its topics are not needed, format the node anew",
+                    path.display()
+                ))
+            })?;
         let stop_quorum = |driver: Driver| {
             let _ = quorum.shutdown(STOP_MS);
             let _ = driver.join();

@@ -1,7 +1,9 @@
 //! DeleteRecords (key 21): raises a partition's log start offset (KIP-107, KIP-204).
 
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
+use ottla_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
 use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use crate::dispatch::Call;

@@ -149,7 +149,8 @@ impl Fetch {
 
     /// Reads every partition once, within the limits.
     fn look(&self) -> Look {
-        let mut look = Look { reads: Vec::with_capacity(self.wanted.len()), bytes: 0, urgent: false, missing: 0 };
+        let mut look =
+            Look { reads: Vec::with_capacity(self.wanted.len()), bytes: 0, urgent: false, missing: 0 };
         for want in &self.wanted {
             let left = self.max_bytes - look.bytes.min(self.max_bytes);
             // The first batch is given even when it is larger than every limit, so that a consumer can go on.
@@ -181,7 +182,8 @@ impl Fetch {
     fn is_cut_short(&self, look: &Look) -> bool {
         self.wanted.iter().zip(&look.reads).any(|(want, read)| {
             let has_data = read.as_ref().is_ok_and(|r| r.slice.as_ref().is_some_and(|s| !s.is_empty()));
-            has_data && self.find(want).is_ok_and(|partition| partition.more_behind_segment(want.fetch_offset))
+            has_data
+                && self.find(want).is_ok_and(|partition| partition.more_behind_segment(want.fetch_offset))
         })
     }
 

@@ -64,7 +64,10 @@ fn find(node: &Node, key_type: i8, key: &str, listener: &str) -> Coordinator {
         GROUP => {}
         TRANSACTION => {
             // Not a retriable error: a producer would wait for what does not come.
-            return failed(ErrorCode::InvalidRequest, Some("Transactions are not served by this release yet."));
+            return failed(
+                ErrorCode::InvalidRequest,
+                Some("Transactions are not served by this release yet."),
+            );
         }
         _ => return failed(ErrorCode::InvalidRequest, Some("Unknown coordinator key type.")),
     }

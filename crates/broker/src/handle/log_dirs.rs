@@ -13,9 +13,9 @@ use crate::reply::{Outcome, Refusal};
 
 pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: DescribeLogDirsRequest = call.owned()?;
-    let asked: Option<HashMap<String, HashSet<i32>>> = request.topics.map(|topics| {
-        topics.into_iter().map(|t| (t.topic, t.partitions.into_iter().collect())).collect()
-    });
+    let asked: Option<HashMap<String, HashSet<i32>>> = request
+        .topics
+        .map(|topics| topics.into_iter().map(|t| (t.topic, t.partitions.into_iter().collect())).collect());
     let node = call.node();
     let mut by_dir: Vec<BTreeMap<String, Vec<DescribeLogDirsPartition>>> =
         node.dirs().iter().map(|_| BTreeMap::new()).collect();

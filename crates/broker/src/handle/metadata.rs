@@ -53,7 +53,9 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     };
     if version < IDS_FROM && topics.iter().any(|t| t.name.is_none() || !t.topic_id.is_nil()) {
         // Versions 10 and 11 have room for ids, which no broker ever understood.
-        let name = |name: Option<&str>| absent(ErrorCode::InvalidRequest, Some(name.unwrap_or_default()), Uuid::nil());
+        let name = |name: Option<&str>| {
+            absent(ErrorCode::InvalidRequest, Some(name.unwrap_or_default()), Uuid::nil())
+        };
         let topics = topics.iter().map(|t| name(t.name)).collect();
         return call.reply(&MetadataResponse { topics, ..Default::default() });
     }
@@ -86,7 +88,8 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     }
     let create = node.config().topics.auto_create && (version < 4 || request.allow_auto_topic_creation);
     if missing.is_empty() || !create {
-        found.extend(missing.iter().map(|n| absent(ErrorCode::UnknownTopicOrPartition, Some(n), Uuid::nil())));
+        found
+            .extend(missing.iter().map(|n| absent(ErrorCode::UnknownTopicOrPartition, Some(n), Uuid::nil())));
         return call.reply(&answer(node, &image, &ask, found));
     }
     let (node, to) = (node.clone(), call.reply_to());
@@ -124,11 +127,14 @@ fn describe(image: &Image, topic: &Topic, ask: &Ask) -> MetadataResponseTopic {
             let is_there = |id: &i32| ask.version > 0 || image.is_alive(*id, &ask.listener_name);
             let replica_nodes: Vec<i32> = partition.replicas.iter().copied().filter(is_there).collect();
             let isr_nodes: Vec<i32> = partition.isr.iter().copied().filter(is_there).collect();
-            let all_there = replica_nodes.len() == partition.replicas.len() && isr_nodes.len() == partition.isr.len();
+            let all_there =
+                replica_nodes.len() == partition.replicas.len() && isr_nodes.len() == partition.isr.len();
             let error = match view.leader {
                 Leader::Reachable(_) if !all_there => ErrorCode::ReplicaNotAvailable,
                 Leader::Reachable(_) => ErrorCode::None,
-                Leader::ListenerMissing(_) if ask.version >= LISTENER_ERROR_FROM => ErrorCode::ListenerNotFound,
+                Leader::ListenerMissing(_) if ask.version >= LISTENER_ERROR_FROM => {
+                    ErrorCode::ListenerNotFound
+                }
                 Leader::ListenerMissing(_) | Leader::None => ErrorCode::LeaderNotAvailable,
             };
             MetadataResponsePartition {

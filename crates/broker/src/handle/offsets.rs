@@ -6,9 +6,15 @@ use ottla_groups::{Request, Response, offset_fetch};
 use ottla_metadata::Image;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
-use ottla_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use ottla_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
-use ottla_protocol::messages::offset_fetch_response::{OffsetFetchResponseGroup, OffsetFetchResponsePartitions};
+use ottla_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use ottla_protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use ottla_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions,
+};
 use ottla_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
 };
@@ -29,7 +35,8 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut refused = Vec::new();
     let mut known = Vec::new();
     for mut topic in std::mem::take(&mut request.topics) {
-        let found = if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
+        let found =
+            if by_id { image.topics.by_id(topic.topic_id) } else { image.topics.by_name(&topic.name) };
         let Some(found) = found else {
             let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
             refused.push(all_refused(&topic, error));
@@ -72,7 +79,8 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
 }
 
 fn all_refused(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic {
-    let partition = |index: i32| OffsetCommitResponsePartition { partition_index: index, error_code: error.code() };
+    let partition =
+        |index: i32| OffsetCommitResponsePartition { partition_index: index, error_code: error.code() };
     OffsetCommitResponseTopic {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
@@ -107,7 +115,8 @@ pub(crate) fn fetch(call: &Call<'_>) -> Result<Outcome, Refusal> {
             }
         }
         let partition = call.node().group_partition(&group.group_id);
-        waiting.push((ask_partition(call, partition, Request::OffsetFetch { group, require_stable }), unknown));
+        waiting
+            .push((ask_partition(call, partition, Request::OffsetFetch { group, require_stable }), unknown));
     }
     let to = call.reply_to();
     Ok(Outcome::Later(Box::pin(async move {

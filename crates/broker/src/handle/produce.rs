@@ -6,8 +6,8 @@ use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_protocol::messages::{ProduceRequestView, ProduceResponse};
-use ottla_records::validate::Rejected;
 use ottla_records::Compression;
+use ottla_records::validate::Rejected;
 use tracing::{debug, error};
 
 use crate::dispatch::Call;

@@ -1,7 +1,9 @@
 //! DescribeProducers (key 61): the idempotent producers that a partition remembers (KIP-664).
 
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use ottla_protocol::messages::describe_producers_response::{
+    PartitionResponse, ProducerState, TopicResponse,
+};
 use ottla_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 
 use crate::dispatch::Call;
@@ -23,7 +25,8 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
                 .iter()
                 .map(|&partition_index| {
                     let producers = match topic_names::check(&topic.name) {
-                        Ok(()) => find::by_name(call.node(), &topic.name, partition_index).and_then(|p| p.producers()),
+                        Ok(()) => find::by_name(call.node(), &topic.name, partition_index)
+                            .and_then(|p| p.producers()),
                         Err(_) => Err(ErrorCode::InvalidTopicException),
                     };
                     let mut response = PartitionResponse { partition_index, ..Default::default() };

@@ -7,7 +7,7 @@ use ottla_config::topic::{Compression as TopicCompression, TimestampType as Topi
 use ottla_log::{AppendError, Flushed, LeaderAppend, Origin, Transaction};
 use ottla_protocol::ErrorCode;
 use ottla_records::validate::{self, Accepted, Rejected, Rules};
-use ottla_records::{Batch, BatchHeader, Compression, Compressor, Decompressor, TimestampType, builder};
+use ottla_records::{Batch, BatchHeader, Compression, Compressor, DecompressError, Decompressor, TimestampType, builder};
 use tokio::sync::oneshot;
 
 use super::{Partition, State};
@@ -15,6 +15,8 @@ use crate::network::wall_ms;
 
 /// What one produced batch may become when it has to be looked into.
 const MAX_DECOMPRESSED_BYTES: usize = 128 << 20;
+/// What one may become that is only looked at because it might be unsound.
+const LOOK_BYTES: usize = 16 << 20;
 /// What a network thread keeps of the memory that it took.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -72,12 +74,21 @@ impl Partition {
             (rules(&state), state.config.compression)
         };
         // Checked outside of the lock: other producers append meanwhile.
-        let accepted = validate::produced(records, &rules, now_ms, &mut tools.decompressor);
+        let accepted = match validate::produced(records, &rules, now_ms, &mut tools.decompressor) {
+            // Too much to look into for nothing but suspicion: the CRC vouches for it, as it does in the log.
+            Err(Rejected::Decompress(DecompressError::TooLarge { cap: LOOK_BYTES })) => {
+                let unseen = Rules { inspect_compressed: false, ..rules };
+                validate::produced(records, &unseen, now_ms, &mut tools.decompressor)
+            }
+            accepted => accepted,
+        };
         let appended = accepted.map_err(AppendRefusal::Rejected).and_then(|accepted| {
             check(accepted.batch.header())?;
             match target(codec, accepted.batch.compression()) {
                 None => self.append(accepted, now_ms),
-                Some((codec, level)) => self.append_recompressed(accepted, codec, level, &rules, now_ms, tools),
+                Some((codec, level)) => {
+                    self.append_recompressed(accepted, codec, level, &rules, now_ms, tools)
+                }
             }
         });
         tools.decompressor.shrink(KEPT_BYTES);
@@ -95,9 +106,15 @@ impl Partition {
         tools: &mut Tools,
     ) -> Result<Appended, AppendRefusal> {
         let Tools { decompressor, compressor } = tools;
-        let bytes =
-            builder::recompress(&accepted.batch, codec, level, decompressor, compressor, MAX_DECOMPRESSED_BYTES)
-                .map_err(|error| AppendRefusal::Sequence(ErrorCode::CorruptMessage, error.to_string()))?;
+        let bytes = builder::recompress(
+            &accepted.batch,
+            codec,
+            level,
+            decompressor,
+            compressor,
+            MAX_DECOMPRESSED_BYTES,
+        )
+        .map_err(|error| AppendRefusal::Sequence(ErrorCode::CorruptMessage, error.to_string()))?;
         // The limit holds for what is stored, too.
         if bytes.len() > rules.max_batch_bytes {
             let (size, max) = (bytes.len(), rules.max_batch_bytes);
@@ -221,7 +238,9 @@ impl Partition {
             let succeeded = flushed.is_ok();
             match flushed {
                 Ok(flushed) => partition.note_flushed(&flushed),
-                Err(error) => tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index),
+                Err(error) => {
+                    tracing::error!("cannot flush {}-{}: {error}", partition.topic, partition.index)
+                }
             }
             let _ = done.send(succeeded);
         });
@@ -231,6 +250,7 @@ impl Partition {
 
 fn rules(state: &State) -> Rules {
     let config = &state.config;
+    let needed = config.cleanup.compact || !matches!(config.compression, TopicCompression::Producer);
     Rules {
         max_batch_bytes: config.max_message_bytes.max(0) as usize,
         require_keys: config.cleanup.compact,
@@ -240,8 +260,9 @@ fn rules(state: &State) -> Rules {
         },
         timestamp_before_max_ms: config.timestamp_before_max_ms,
         timestamp_after_max_ms: config.timestamp_after_max_ms,
-        inspect_compressed: !matches!(config.compression, TopicCompression::Producer),
-        max_decompressed_bytes: MAX_DECOMPRESSED_BYTES,
+        // A batch that no consumer can read must not be acknowledged, whatever its CRC says: Apache Kafka looks, too.
+        inspect_compressed: true,
+        max_decompressed_bytes: if needed { MAX_DECOMPRESSED_BYTES } else { LOOK_BYTES },
     }
 }
 

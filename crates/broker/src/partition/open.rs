@@ -69,7 +69,8 @@ impl Partition {
         };
         let opened = match held {
             true => Log::open(dir.log(), &name, &options),
-            false => Log::create(dir.log(), &name, Some(topic_id), &options).map(|log| (log, LoadReport::default())),
+            false => Log::create(dir.log(), &name, Some(topic_id), &options)
+                .map(|log| (log, LoadReport::default())),
         };
         let (mut log, report) = opened.map_err(|error| failed(error.to_string()))?;
         if log.topic_id().is_none() {
@@ -100,7 +101,14 @@ impl Partition {
             index,
             dir: number,
             log_dir: dir.clone(),
-            state: Mutex::new(State { log: Some(log), leading: None, leader_epoch, in_sync: 0, config, gone: false }),
+            state: Mutex::new(State {
+                log: Some(log),
+                leading: None,
+                leader_epoch,
+                in_sync: 0,
+                config,
+                gone: false,
+            }),
             waiters: Waiters::default(),
             high_watermark: AtomicI64::new(high_watermark),
         })

@@ -89,7 +89,12 @@ impl Partition {
 
     /// Whole batches from `offset` on, at least one, up to the log's end.
     pub(crate) fn read_for_load(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, String> {
-        let fetched = self.state.lock().log().read(offset, max_bytes, true, ReadUpTo::LogEnd).map_err(|error| error.to_string())?;
+        let fetched = self
+            .state
+            .lock()
+            .log()
+            .read(offset, max_bytes, true, ReadUpTo::LogEnd)
+            .map_err(|error| error.to_string())?;
         fetched.slice.to_vec().map_err(|error| error.to_string())
     }
 }

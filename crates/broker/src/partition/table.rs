@@ -58,7 +58,10 @@ impl PartitionTable {
     /// Every partition, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         let topics: Vec<Arc<Topic>> = self.topics.read().by_id.values().cloned().collect();
-        topics.iter().flat_map(|t| t.partitions.read().iter().flatten().cloned().collect::<Vec<_>>()).collect()
+        topics
+            .iter()
+            .flat_map(|t| t.partitions.read().iter().flatten().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// The partitions of one topic.
@@ -75,7 +78,8 @@ impl PartitionTable {
                 Some(topic) => topic.clone(),
                 None => {
                     let name: Arc<str> = partition.topic().into();
-                    let topic = Arc::new(Topic { name, id: partition.topic_id(), partitions: RwLock::default() });
+                    let topic =
+                        Arc::new(Topic { name, id: partition.topic_id(), partitions: RwLock::default() });
                     topics.by_name.insert(topic.name.clone(), topic.clone());
                     topics.by_id.insert(topic.id, topic.clone());
                     topic

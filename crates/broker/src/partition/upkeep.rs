@@ -79,7 +79,8 @@ impl Partition {
         }
         state.gone = true;
         state.leading = None;
-        let doomed = PartitionDir::current(self.topic.as_ref(), self.index).with_kind(DirKind::Delete(Uuid::new_v4()));
+        let doomed =
+            PartitionDir::current(self.topic.as_ref(), self.index).with_kind(DirKind::Delete(Uuid::new_v4()));
         let renamed = state.log_mut().rename(&doomed);
         let delay_ms = state.config.file_delete_delay_ms;
         drop(state);

@@ -33,7 +33,11 @@ impl Fetch {
             // The client has not waited for this answer: what it knows by now is not known here.
             if session.next_epoch() != turn.next_epoch {
                 let error_code = ErrorCode::InvalidFetchSessionEpoch.code();
-                return self.to.with(&FetchResponse { error_code, session_id: session.id, ..Default::default() });
+                return self.to.with(&FetchResponse {
+                    error_code,
+                    session_id: session.id,
+                    ..Default::default()
+                });
             }
         }
         let whole = self.turn.as_ref().is_none_or(|turn| turn.first);
@@ -41,7 +45,8 @@ impl Fetch {
             let has_data = read.as_ref().is_ok_and(|r| r.slice.as_ref().is_some_and(|s| !s.is_empty()));
             let (told, always) = match &read {
                 Ok(read) => {
-                    let told = Told { high_watermark: read.high_watermark, log_start_offset: read.log_start_offset };
+                    let told =
+                        Told { high_watermark: read.high_watermark, log_start_offset: read.log_start_offset };
                     (Some(told), has_data || read.diverging.is_some())
                 }
                 Err(_) => (None, true),
@@ -112,7 +117,8 @@ impl Fetch {
             .diverging
             .map_or_else(EpochEndOffset::default, |(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
         if self.read_committed {
-            let aborted = |&(producer_id, first_offset): &(i64, i64)| AbortedTransaction { producer_id, first_offset };
+            let aborted =
+                |&(producer_id, first_offset): &(i64, i64)| AbortedTransaction { producer_id, first_offset };
             data.aborted_transactions = Some(read.aborted.iter().map(aborted).collect());
         }
         if let Some(slice) = read.slice.filter(|s| !s.is_empty()) {
@@ -125,7 +131,9 @@ impl Fetch {
     /// Old clients would take an error they do not know for one that does not pass.
     fn error_for_client(&self, error: ErrorCode) -> ErrorCode {
         match error {
-            ErrorCode::KafkaStorageError if self.to.version < STORAGE_ERROR_FROM => ErrorCode::NotLeaderOrFollower,
+            ErrorCode::KafkaStorageError if self.to.version < STORAGE_ERROR_FROM => {
+                ErrorCode::NotLeaderOrFollower
+            }
             error => error,
         }
     }

@@ -1,0 +1,15 @@
+//! A whole node in this process, spoken to over its sockets by a client that writes its own bytes.
+
+mod batches;
+mod connections;
+mod cut;
+mod fetch;
+mod garbage;
+mod hostile;
+mod offsets;
+mod order;
+mod producers;
+mod restart;
+mod sessions;
+mod support;
+mod topics;

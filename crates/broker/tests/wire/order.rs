@@ -1,0 +1,110 @@
+//! Answers come in the order of the requests, however the bytes arrive and whoever else is there.
+
+use std::time::{Duration, Instant};
+
+use ottla_protocol::ApiKey;
+use ottla_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataRequest};
+
+use crate::fetch::{fetch, part};
+use crate::support::{Server, batch, decode, frame, produce};
+
+fn versions() -> ApiVersionsRequest {
+    let (name, version) = ("test".to_owned(), "1".to_owned());
+    ApiVersionsRequest { client_software_name: name, client_software_version: version, ..Default::default() }
+}
+
+#[test]
+fn what_waits_holds_back_what_follows() {
+    let server = Server::start();
+    server.topic("t", 1, &[]);
+    let mut client = server.client();
+    let wait = FetchRequest { max_wait_ms: 300, min_bytes: 1, ..fetch(&[part("t", 0, 0)]) };
+    let bytes = [frame(1, 3, &versions()), frame(2, 12, &wait), frame(3, 3, &versions())].concat();
+    let begun = Instant::now();
+    client.write(&bytes);
+    assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 1);
+    assert!(begun.elapsed() < Duration::from_millis(200), "the first is not held back by the second");
+    assert_eq!(decode::<FetchRequest>(&client.receive_bytes(), 12).0, 2);
+    assert!(begun.elapsed() >= Duration::from_millis(290));
+    assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 3);
+}
+
+#[test]
+fn a_frame_may_be_cut_anywhere() {
+    let server = Server::start();
+    let mut client = server.client();
+    let all = MetadataRequest { topics: None, ..Default::default() };
+    let bytes = [frame(1, 3, &versions()), frame(2, 12, &all), frame(3, 1, &all)].concat();
+    let check = |client: &mut crate::support::Client| {
+        assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 1);
+        assert_eq!(decode::<MetadataRequest>(&client.receive_bytes(), 12).0, 2);
+        assert_eq!(decode::<MetadataRequest>(&client.receive_bytes(), 1).0, 3);
+    };
+    for cut in 1..bytes.len() {
+        client.write(&bytes[..cut]);
+        std::thread::sleep(Duration::from_micros(300));
+        client.write(&bytes[cut..]);
+        check(&mut client);
+    }
+    for byte in &bytes {
+        client.write(&[*byte]);
+    }
+    check(&mut client);
+}
+
+#[test]
+fn thousands_in_one_write_are_answered_in_order() {
+    let server = Server::start();
+    let mut client = server.client();
+    const COUNT: i32 = 3000;
+    let bytes: Vec<u8> = (0..COUNT).flat_map(|id| frame(id, 3, &versions())).collect();
+    let mut writer = client.stream.try_clone().unwrap();
+    let sender = std::thread::spawn(move || std::io::Write::write_all(&mut writer, &bytes).unwrap());
+    for id in 0..COUNT {
+        assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, id);
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_flood_on_one_connection_does_not_stop_the_others() {
+    let server = Server::with("num.network.threads=1");
+    server.topic("flood", 1, &[]);
+    let mut client = server.client();
+    let request = frame(1, 9, &produce("flood", 0, 0, batch(&[&"x".repeat(1000)])));
+    let flood: Vec<u8> = request.repeat(500);
+    let end = Instant::now() + Duration::from_millis(700);
+    let flooder = std::thread::spawn(move || {
+        let mut sent = 0u64;
+        while Instant::now() < end {
+            client.write(&flood);
+            sent += 500;
+        }
+        (client, sent)
+    });
+    let mut slowest = Duration::ZERO;
+    while Instant::now() < end {
+        let begun = Instant::now();
+        server.assert_serves();
+        slowest = slowest.max(begun.elapsed());
+    }
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let (mut client, sent) = flooder.join().unwrap();
+    // The connection is whole: acks=0 has no answers, the next request has one.
+    client.write(&frame(7, 3, &versions()));
+    assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 7);
+    let mut reader = server.client();
+    let read = reader.ask(12, &fetch(&[part("flood", 0, 0)]));
+    assert_eq!(read.responses[0].partitions[0].high_watermark, sent as i64);
+}
+
+#[test]
+fn answers_made_before_a_broken_request_still_leave() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut bytes = frame(1, 3, &versions());
+    bytes.extend(crate::support::framed(ApiKey::Metadata, 12, 2, &[0xff; 3]));
+    client.write(&bytes);
+    assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 1);
+    assert!(client.is_closed());
+}
