@@ -29,7 +29,8 @@ pub(crate) fn launch(args: &[OsString], log_dirs: &[PathBuf]) -> Result<(), Stri
         eprintln!("output goes to {}", path.display());
     }
     let length = file.metadata().map_or(0, |m| m.len());
-    let own = std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
+    let own =
+        std::env::current_exe().map_err(|error| format!("cannot find this program's own file: {error}"))?;
     let (ready, told) = rustix::pipe::pipe().map_err(|error| format!("cannot make a pipe: {error}"))?;
     let errors = file.try_clone().map_err(|error| error.to_string())?;
     let mut child = Command::new(own)
@@ -51,7 +52,11 @@ pub(crate) fn launch(args: &[OsString], log_dirs: &[PathBuf]) -> Result<(), Stri
             let tail = String::from_utf8_lossy(&out[(length as usize).min(out.len())..]).into_owned();
             let lines: Vec<&str> = tail.lines().rev().take(8).collect();
             let reason: Vec<&str> = lines.into_iter().rev().collect();
-            Err(format!("the server ended at once ({status}):\n{}\nall of it is in {}", reason.join("\n"), path.display()))
+            Err(format!(
+                "the server ended at once ({status}):\n{}\nall of it is in {}",
+                reason.join("\n"),
+                path.display()
+            ))
         }
         _ => Ok(()),
     }
@@ -65,7 +70,8 @@ fn wait_ready(ready: &OwnedFd) -> bool {
         if left.is_zero() {
             return true;
         }
-        let timeout = rustix::time::Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        let timeout =
+            rustix::time::Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         let mut fds = [PollFd::new(ready, PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) => return true,

@@ -70,7 +70,11 @@ fn serve(arguments: &Arguments, started: Instant) -> Result<(), String> {
     let node = start::start(config)?;
     println!("Ottla is ready in {} ms.\n", started.elapsed().as_millis());
     println!("  address      localhost:{}", arguments.port);
-    println!("  data         {}{}", dir.display(), if arguments.ephemeral { " (goes away at the end)" } else { "" });
+    println!(
+        "  data         {}{}",
+        dir.display(),
+        if arguments.ephemeral { " (goes away at the end)" } else { "" }
+    );
     println!("  cluster id   {}\n", node.cluster_id());
     println!("Try, with any Kafka client:");
     println!("  kcat -b localhost:{} -L", arguments.port);

@@ -14,7 +14,9 @@ pub(crate) fn find(address: SocketAddr) -> Option<String> {
         .flat_map(|table| listening(&table, address.port()))
         .collect();
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         for file in fs::read_dir(entry.path().join("fd")).into_iter().flatten().flatten() {
             let Ok(target) = fs::read_link(file.path()) else { continue };
             let target = target.to_string_lossy();

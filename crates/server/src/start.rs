@@ -15,8 +15,14 @@ use crate::{daemon, logging, port_owner};
 
 const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
 /// Variables that only a JVM understands; scripts written for Kafka set them.
-const JVM: [&str; 6] =
-    ["KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JMX_OPTS", "JMX_PORT", "KAFKA_LOG4J_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS"];
+const JVM: [&str; 6] = [
+    "KAFKA_HEAP_OPTS",
+    "KAFKA_OPTS",
+    "KAFKA_JMX_OPTS",
+    "JMX_PORT",
+    "KAFKA_LOG4J_OPTS",
+    "KAFKA_JVM_PERFORMANCE_OPTS",
+];
 
 struct Arguments {
     daemon: bool,
@@ -38,8 +44,9 @@ fn parse(args: &[OsString]) -> Result<Arguments, String> {
             "-loggc" => {}
             "--override" => {
                 let pair = rest.next().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-                let (key, value) =
-                    pair.split_once('=').ok_or_else(|| format!("--override '{pair}': expected property=value"))?;
+                let (key, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| format!("--override '{pair}': expected property=value"))?;
                 overrides.push((key.trim().to_owned(), value.trim().to_owned()));
             }
             flag if flag.starts_with('-') => return Err(format!("unknown option '{flag}'\n{USAGE}")),
@@ -78,7 +85,11 @@ pub(crate) fn run(args: &[OsString]) -> ExitCode {
 /// Where log files go: `LOG_DIR` (the scripts set it to `logs` of the installation), else beside the data.
 fn log_dirs(data: Option<&str>) -> Vec<PathBuf> {
     let named = std::env::var_os("LOG_DIR").map(PathBuf::from);
-    named.into_iter().chain(data.map(PathBuf::from)).chain([std::env::temp_dir().join("ottla-logs")]).collect()
+    named
+        .into_iter()
+        .chain(data.map(PathBuf::from))
+        .chain([std::env::temp_dir().join("ottla-logs")])
+        .collect()
 }
 
 fn serve(arguments: &Arguments) -> Result<(), String> {
@@ -118,7 +129,10 @@ pub(crate) fn start(config: NodeConfig) -> Result<Arc<Node>, String> {
             && source.kind() == std::io::ErrorKind::AddrInUse
         {
             let owner = port_owner::find(*address).unwrap_or_else(|| "another user's process".to_owned());
-            text.push_str(&format!("\n    port {} is taken by {owner}\n    next: stop it, or give another port in FILE", address.port()));
+            text.push_str(&format!(
+                "\n    port {} is taken by {owner}\n    next: stop it, or give another port in FILE",
+                address.port()
+            ));
         }
         tracing::error!("{text}");
         text

@@ -83,11 +83,13 @@ fn servers() -> Vec<Server> {
     let mut servers = Vec::new();
     let own = std::process::id();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()).filter(|id| *id != own) else {
+        let Some(id) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()).filter(|id| *id != own)
+        else {
             continue;
         };
         let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
-        let words: Vec<String> = line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+        let words: Vec<String> =
+            line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
         let Some(at) = words.iter().position(|w| w == "kafka.Kafka") else { continue };
         let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) else { continue };
         let base = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
@@ -97,7 +99,9 @@ fn servers() -> Vec<Server> {
         while let Some(word) = rest.next() {
             match word.as_str() {
                 "--override" => {
-                    overrides.extend(rest.next().and_then(|kv| kv.split_once('=')).map(|(k, v)| (k.into(), v.into())));
+                    overrides.extend(
+                        rest.next().and_then(|kv| kv.split_once('=')).map(|(k, v)| (k.into(), v.into())),
+                    );
                 }
                 word if word.is_empty() || word.starts_with('-') => {}
                 file => config = config.or_else(|| Some(base.join(file))),

@@ -4,7 +4,7 @@ use super::*;
 use crate::wire::{DecodeError, DecodeErrorKind, EncodeError, Message, Reader, Writer};
 
 /// Every metadata record that 4.3.1 knows.
-#[allow(missing_docs)]
+#[allow(missing_docs, clippy::enum_variant_names)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetadataRecord {
     RegisterBrokerRecord(register_broker_record::RegisterBrokerRecord),

@@ -68,6 +68,14 @@ pub trait Message: Sized + Default {
         Self::decode_all(&mut r, version)
     }
 
+    /// The message at the front of `bytes`, whatever follows: Apache Kafka does not look at what is behind a request,
+    /// and clients exist that send more.
+    fn decode_front(bytes: &[u8], version: i16) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes, version, Self::is_flexible(version));
+        Self::check_version(version).map_err(|kind| r.error(kind))?;
+        Self::read(&mut r)
+    }
+
     #[doc(hidden)]
     fn decode_all(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         Self::check_version(version).map_err(|kind| r.error(kind))?;
@@ -90,6 +98,13 @@ pub trait View<'a>: Sized {
 
     /// Reads the fields in the reader's version.
     fn read_view(r: &mut Reader<'a>) -> Result<Self, DecodeError>;
+
+    /// The request at the front of `bytes`, whatever follows ([`Message::decode_front`]).
+    fn view_front(bytes: &'a [u8], version: i16) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes, version, Self::Owned::is_flexible(version));
+        Self::Owned::check_version(version).map_err(|kind| r.error(kind))?;
+        Self::read_view(&mut r)
+    }
 
     /// The request that fills `bytes`.
     fn view(bytes: &'a [u8], version: i16) -> Result<Self, DecodeError> {

@@ -188,6 +188,7 @@ impl<'a> Skip<'a> {
 
     /// Passes over what a tagged field holds.
     #[inline]
+    #[allow(clippy::wrong_self_convention, reason = "it moves the cursor to the end")]
     pub fn to_end(&mut self, left: usize) {
         self.rest = &self.rest[self.rest.len() - left..];
     }

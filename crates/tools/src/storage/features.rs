@@ -42,11 +42,13 @@ pub(super) fn version_mapping(wanted: &arguments::VersionMapping) -> Result<Exit
 pub(super) fn dependencies(wanted: &arguments::FeatureDependencies) -> Result<ExitCode, String> {
     for text in &wanted.feature {
         let (name, level) = parse_level(text).map_err(|_| {
-            format!("Invalid feature format: {text}. Expected format: 'feature=version' (e.g. 'group.version=1')")
+            format!(
+                "Invalid feature format: {text}. Expected format: 'feature=version' (e.g. 'group.version=1')"
+            )
         })?;
         if name == METADATA_VERSION {
-            let version =
-                MetadataVersion::from_level(level).ok_or_else(|| format!("Unknown metadata.version {level}"))?;
+            let version = MetadataVersion::from_level(level)
+                .ok_or_else(|| format!("Unknown metadata.version {level}"))?;
             println!("{name}={level} ({}) has no dependencies.", version.name());
             continue;
         }

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use ottla_config::NodeConfig;
 use ottla_log::MetaProperties;
 use ottla_log::fs::{Disk, RealDisk};
-use ottla_metadata::MetadataVersion;
 use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::features::{self, KRAFT_VERSION, METADATA_VERSION};
 use ottla_quorum::METADATA_DIRECTORY;
@@ -111,13 +110,12 @@ pub fn format(plan: &FormatPlan) -> Result<Vec<Formatted>, FormatError> {
         };
         let failed = |error: &dyn std::fmt::Display| FormatError(format!("{}: {error}", dir.display()));
         ottla_quorum::format::write_bootstrap(&disk, dir, &records, now_ms).map_err(|e| failed(&e))?;
-        if is_metadata {
-            if let Voters::First(voters) = &plan.voters {
-                if voters.iter().any(|v| v.0 == plan.node_id) {
-                    let set = voter_set(&plan.controller_listener, voters);
-                    ottla_quorum::format::write_first_voters(&disk, dir, 1, set, now_ms).map_err(|e| failed(&e))?;
-                }
-            }
+        if is_metadata
+            && let Voters::First(voters) = &plan.voters
+            && voters.iter().any(|v| v.0 == plan.node_id)
+        {
+            let set = voter_set(&plan.controller_listener, voters);
+            ottla_quorum::format::write_first_voters(&disk, dir, 1, set, now_ms).map_err(|e| failed(&e))?;
         }
         // Last: a directory counts as formatted once this file is there.
         MetaProperties::new(plan.cluster_id.as_str(), plan.node_id, directory_id)
@@ -245,7 +243,9 @@ fn check_cluster_id(id: &str, config: &Path) -> Result<(), String> {
         ));
     }
     if uuid_text::decode(id).is_err() {
-        eprintln!("warning: cluster id '{id}' is not a 22-character base64 UUID; Kafka accepts it, other tools may not");
+        eprintln!(
+            "warning: cluster id '{id}' is not a 22-character base64 UUID; Kafka accepts it, other tools may not"
+        );
     }
     Ok(())
 }
@@ -262,7 +262,11 @@ fn voters(config: &NodeConfig, wanted: &arguments::Format) -> Result<Voters, Str
         return Ok(Voters::Elsewhere);
     }
     if let Some(list) = &wanted.initial_controllers {
-        return list.split(',').map(|v| initial_controller(v.trim())).collect::<Result<_, _>>().map(Voters::First);
+        return list
+            .split(',')
+            .map(|v| initial_controller(v.trim()))
+            .collect::<Result<_, _>>()
+            .map(Voters::First);
     }
     if wanted.standalone {
         if !config.roles.controller {
@@ -282,7 +286,11 @@ fn voters(config: &NodeConfig, wanted: &arguments::Format) -> Result<Voters, Str
 
 /// `id@host:port:directory`.
 fn initial_controller(text: &str) -> Result<(i32, String, u16, Uuid), String> {
-    let bad = || format!("'{text}' is no initial controller; expected id@host:port:directory, as in 0@example.com:9093:JEXY6aqzQY-32P5TStzaFg");
+    let bad = || {
+        format!(
+            "'{text}' is no initial controller; expected id@host:port:directory, as in 0@example.com:9093:JEXY6aqzQY-32P5TStzaFg"
+        )
+    };
     let (address, directory) = text.rsplit_once(':').ok_or_else(bad)?;
     let (id, address) = address.split_once('@').ok_or_else(bad)?;
     let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
@@ -299,12 +307,17 @@ fn bootstrap(wanted: &arguments::Format, voters: &Voters) -> Result<Bootstrap, S
         let range = features::supported_range(&name);
         match name.as_str() {
             METADATA_VERSION => {
-                return Err(format!("Use --release-version instead of --feature {METADATA_VERSION}=X to avoid ambiguity."));
+                return Err(format!(
+                    "Use --release-version instead of --feature {METADATA_VERSION}=X to avoid ambiguity."
+                ));
             }
             KRAFT_VERSION => check_kraft_version(level, voters)?,
             _ if features::Feature::named(&name).is_none() => {
                 let known: Vec<&str> = features::FEATURES.iter().map(|f| f.name).collect();
-                return Err(format!("Unsupported feature: {name}. Supported features are: {}", known.join(", ")));
+                return Err(format!(
+                    "Unsupported feature: {name}. Supported features are: {}",
+                    known.join(", ")
+                ));
             }
             _ if !range.contains(level) => {
                 return Err(format!("No feature:{name} with feature level {level}"));
