@@ -312,11 +312,10 @@ impl GroupHost {
     }
 
     fn schedule(&self, deadline_ms: Option<i64>) {
-        if let Some(deadline_ms) = deadline_ms {
-            if deadline_ms < self.next_tick_ms.fetch_min(deadline_ms, Ordering::SeqCst) {
+        if let Some(deadline_ms) = deadline_ms
+            && deadline_ms < self.next_tick_ms.fetch_min(deadline_ms, Ordering::SeqCst) {
                 self.earlier.notify_one();
             }
-        }
     }
 
     /// Wakes the shards when their timers run out, for ever.

@@ -192,10 +192,9 @@ pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
         }
     }
     for (dir, clean) in node.dirs().iter().zip(clean) {
-        if clean {
-            if let Err(error) = dir.log().mark_clean_shutdown(broker_epoch) {
+        if clean
+            && let Err(error) = dir.log().mark_clean_shutdown(broker_epoch) {
                 error!("{}: cannot mark the clean shutdown: {error}", dir.path().display());
             }
-        }
     }
 }

@@ -33,7 +33,6 @@ impl ControllerHost {
     /// is committed. The image is given to [`Node::publish`] from then on.
     pub(crate) fn start(node: &Arc<Node>, dirs: Dirs) -> Result<ControllerHost, StartError> {
         let config = node.static_config();
-        let quorum_error = |error: &dyn std::fmt::Display| StartError::Quorum(error.to_string());
         let bootstrap = read_bootstrap(&dirs)?;
         let name = machine_name();
         let controllers =

@@ -13,7 +13,8 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let version = call.version();
     if !info.serves(version, call.node().unstable_api_versions()) {
         // The client cannot know yet what is spoken here: it is answered in version 0 with the versions of this API.
-        let (min_version, max_version) = info.advertised(call.peer.listener, call.node().unstable_api_versions());
+        let (min_version, max_version) =
+            info.advertised(call.peer.listener, call.node().unstable_api_versions());
         let body = ApiVersionsResponse {
             error_code: ErrorCode::UnsupportedVersion.code(),
             api_keys: vec![ApiVersion { api_key: info.key as i16, min_version, max_version }],
@@ -22,7 +23,9 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         return ReplyTo { version: 0, ..call.reply_to() }.with(&body).map(Outcome::Reply);
     }
     let request: ApiVersionsRequestView<'_> = call.view()?;
-    if version >= 3 && !(is_software(request.client_software_name) && is_software(request.client_software_version)) {
+    if version >= 3
+        && !(is_software(request.client_software_name) && is_software(request.client_software_version))
+    {
         let body = ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
         return call.reply(&body);
     }
@@ -53,7 +56,8 @@ fn answer(call: &Call<'_>, version: i16) -> ApiVersionsResponse {
     let image = node.image();
     let mut supported = features::supported();
     if listener == Listener::Controller || version >= 4 {
-        supported.insert(features::KRAFT_VERSION.to_owned(), features::supported_range(features::KRAFT_VERSION));
+        supported
+            .insert(features::KRAFT_VERSION.to_owned(), features::supported_range(features::KRAFT_VERSION));
     }
     let supported_features = supported
         .into_iter()

@@ -100,8 +100,8 @@ pub(crate) fn fetch(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut waiting = Vec::new();
     for mut group in groups {
         let mut unknown = Vec::new();
-        if version >= IDS_FROM {
-            if let Some(topics) = &mut group.topics {
+        if version >= IDS_FROM
+            && let Some(topics) = &mut group.topics {
                 topics.retain_mut(|topic| match image.topics.by_id(topic.topic_id) {
                     Some(found) => {
                         topic.name = found.name.to_string();
@@ -113,7 +113,6 @@ pub(crate) fn fetch(call: &Call<'_>) -> Result<Outcome, Refusal> {
                     }
                 });
             }
-        }
         let partition = call.node().group_partition(&group.group_id);
         waiting
             .push((ask_partition(call, partition, Request::OffsetFetch { group, require_stable }), unknown));

@@ -7,7 +7,9 @@ use ottla_config::topic::{Compression as TopicCompression, TimestampType as Topi
 use ottla_log::{AppendError, Flushed, LeaderAppend, Origin, Transaction};
 use ottla_protocol::ErrorCode;
 use ottla_records::validate::{self, Accepted, Rejected, Rules};
-use ottla_records::{Batch, BatchHeader, Compression, Compressor, DecompressError, Decompressor, TimestampType, builder};
+use ottla_records::{
+    Batch, BatchHeader, Compression, Compressor, DecompressError, Decompressor, TimestampType, builder,
+};
 use tokio::sync::oneshot;
 
 use super::{Partition, State};
