@@ -79,7 +79,9 @@ impl Load {
                 &bytes,
                 "--throughput",
                 "-1",
-                "--bootstrap-server", &bootstrap, "--command-property",
+                "--bootstrap-server",
+                &bootstrap,
+                "--command-property",
                 &acknowledge,
             ],
         )?;

@@ -89,6 +89,8 @@ fn wrong() -> Vec<(&'static str, i16, Vec<u8>, &'static [i16])> {
     };
     case("two compressed records of the same offset", 7, packed(0, 0), &[INVALID_RECORD, -1]);
     case("compressed records whose offsets go backwards", 7, packed(1, 0), &[INVALID_RECORD, -1]);
+    let short = Batch { attributes: GZIP, ..Batch::of(gzip_stored(&record(0, b"a")), 2) }.bytes();
+    case("fewer compressed records than said", 7, short, &[INVALID_RECORD, -1]);
     case(
         "a control batch",
         7,
