@@ -61,7 +61,8 @@ fn unknown_versions_of_api_versions_are_answered_in_version_0() {
         client.write(&framed(ApiKey::ApiVersions, version, 77, &[1, 2, 3]));
         let (id, answer) = decode::<ApiVersionsRequest>(&client.receive_bytes(), 0);
         assert_eq!((id, answer.error_code), (77, code(ErrorCode::UnsupportedVersion)));
-        let told: Vec<_> = answer.api_keys.iter().map(|k| (k.api_key, k.min_version, k.max_version)).collect();
+        let told: Vec<_> =
+            answer.api_keys.iter().map(|k| (k.api_key, k.min_version, k.max_version)).collect();
         assert_eq!(told, [(18, 0, 4)]);
         // The client may go on with what it was told.
         client.write(&frame(78, 0, &ApiVersionsRequest::default()));
@@ -71,7 +72,6 @@ fn unknown_versions_of_api_versions_are_answered_in_version_0() {
         let request = ApiVersionsRequest {
             client_software_name: name.into(),
             client_software_version: "1".into(),
-            ..Default::default()
         };
         assert_eq!(server.client().ask(4, &request).error_code, expected, "{name:?}");
     }
@@ -86,7 +86,11 @@ fn counts_that_the_bytes_cannot_hold_close_the_connection() {
     for version in 9..=13 {
         refused(&server, "compact count", &framed(ApiKey::Metadata, version, 1, &compact));
     }
-    refused(&server, "produce", &framed(ApiKey::Produce, 9, 1, &[&[0, 0, 1, 0, 0, 0, 0][..], &compact].concat()));
+    refused(
+        &server,
+        "produce",
+        &framed(ApiKey::Produce, 9, 1, &[&[0, 0, 1, 0, 0, 0, 0][..], &compact].concat()),
+    );
     refused(&server, "fetch", &framed(ApiKey::Fetch, 12, 1, &[&[0xff; 21][..], &compact].concat()));
     refused(&server, "endless varint", &framed(ApiKey::Metadata, 9, 1, &[0xff; 40]));
     let groups = [0, 0xff, 0xff, 0xff, 0x7f];

@@ -10,7 +10,7 @@ use crate::support::{Server, batch, decode, frame, produce};
 
 fn versions() -> ApiVersionsRequest {
     let (name, version) = ("test".to_owned(), "1".to_owned());
-    ApiVersionsRequest { client_software_name: name, client_software_version: version, ..Default::default() }
+    ApiVersionsRequest { client_software_name: name, client_software_version: version }
 }
 
 #[test]

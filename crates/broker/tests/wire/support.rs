@@ -24,22 +24,22 @@ use ottla_records::{BatchBuilder, BatchIter, Compression, NewRecord};
 use uuid::Uuid;
 
 /// How long a test waits for what has to come.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running node and its directory.
-pub struct Server {
-    pub node: Arc<Node>,
+pub(crate) struct Server {
+    pub(crate) node: Arc<Node>,
     dir: Option<tempfile::TempDir>,
     extra: String,
 }
 
 impl Server {
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         Server::with("")
     }
 
     /// A node with more lines in its configuration.
-    pub fn with(extra: &str) -> Server {
+    pub(crate) fn with(extra: &str) -> Server {
         let dir = tempfile::tempdir().unwrap();
         format(dir.path());
         Server::on(dir, extra.to_owned())
@@ -64,23 +64,23 @@ impl Server {
     }
 
     /// The same directory under another process, so to say.
-    pub fn restart(mut self) -> Server {
+    pub(crate) fn restart(mut self) -> Server {
         self.node.stop();
         let (dir, extra) = (self.dir.take().unwrap(), self.extra.clone());
         drop(self);
         Server::on(dir, extra)
     }
 
-    pub fn at(&self, listener: &str) -> SocketAddr {
+    pub(crate) fn at(&self, listener: &str) -> SocketAddr {
         self.node.bound().iter().find(|(name, _)| name == listener).unwrap().1
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.at("PLAINTEXT"))
     }
 
     /// Creates a topic; returns its id.
-    pub fn topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
+    pub(crate) fn topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
         let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
             name: (*name).to_owned(),
             value: Some((*value).to_owned()),
@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// Whether the node serves a new client at once.
-    pub fn assert_serves(&self) {
+    pub(crate) fn assert_serves(&self) {
         let begun = Instant::now();
         let answer = self.client().ask(9, &MetadataRequest { topics: Some(vec![]), ..Default::default() });
         assert_eq!(answer.brokers.len(), 1);
@@ -123,13 +123,13 @@ fn format(dir: &Path) {
 }
 
 /// The frame of a request, its length included.
-pub fn frame<R: Request>(correlation_id: i32, version: i16, request: &R) -> Vec<u8> {
+pub(crate) fn frame<R: Request>(correlation_id: i32, version: i16, request: &R) -> Vec<u8> {
     let api = ApiKey::from_i16(R::KEY).unwrap();
     framed(api, version, correlation_id, &request.to_vec(version).unwrap())
 }
 
 /// The frame of any bytes that claim to be a request.
-pub fn framed(api: ApiKey, version: i16, correlation_id: i32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(api: ApiKey, version: i16, correlation_id: i32, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; 4];
     RequestHead { api, version, correlation_id, client_id: Some("test") }.write(&mut bytes).unwrap();
     bytes.extend_from_slice(body);
@@ -139,13 +139,13 @@ pub fn framed(api: ApiKey, version: i16, correlation_id: i32, body: &[u8]) -> Ve
 }
 
 /// A client that knows frames and nothing else.
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     last: i32,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -153,12 +153,12 @@ impl Client {
         Client { stream, last: 0 }
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Sends a request; returns its correlation id.
-    pub fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
+    pub(crate) fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
         self.last += 1;
         let bytes = frame(self.last, version, request);
         self.write(&bytes);
@@ -166,7 +166,7 @@ impl Client {
     }
 
     /// The bytes of the next response, without their length.
-    pub fn receive_bytes(&mut self) -> Vec<u8> {
+    pub(crate) fn receive_bytes(&mut self) -> Vec<u8> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).unwrap();
         let mut bytes = vec![0; i32::from_be_bytes(length) as usize];
@@ -175,12 +175,12 @@ impl Client {
     }
 
     /// The next response and its correlation id.
-    pub fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+    pub(crate) fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
         let bytes = self.receive_bytes();
         decode::<R>(&bytes, version)
     }
 
-    pub fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+    pub(crate) fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let sent = self.send(version, request);
         let (correlation_id, response) = self.receive::<R>(version);
         assert_eq!(correlation_id, sent);
@@ -188,7 +188,7 @@ impl Client {
     }
 
     /// Whether the node closes the connection, without another answer.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         match self.stream.read(&mut [0; 1]) {
             Ok(0) => true,
             Ok(_) => false,
@@ -203,20 +203,20 @@ impl Client {
     }
 
     /// Appends a batch to partition `index` of a topic with acks=all.
-    pub fn produce(&mut self, topic: &str, index: i32, batch: Vec<u8>) -> PartitionProduceResponse {
+    pub(crate) fn produce(&mut self, topic: &str, index: i32, batch: Vec<u8>) -> PartitionProduceResponse {
         let answer = self.ask(11, &produce(topic, index, -1, batch));
         answer.responses[0].partition_responses[0].clone()
     }
 
     /// As [`Client::produce`], for what has to succeed: the base offset.
-    pub fn append(&mut self, topic: &str, index: i32, batch: Vec<u8>) -> i64 {
+    pub(crate) fn append(&mut self, topic: &str, index: i32, batch: Vec<u8>) -> i64 {
         let answer = self.produce(topic, index, batch);
         assert_eq!(answer.error_code, 0, "{answer:?}");
         answer.base_offset
     }
 }
 
-pub fn decode<R: Request>(bytes: &[u8], version: i16) -> (i32, R::Response) {
+pub(crate) fn decode<R: Request>(bytes: &[u8], version: i16) -> (i32, R::Response) {
     let api = ApiKey::from_i16(R::KEY).unwrap();
     let mut reader = Reader::new(bytes, version, false);
     let correlation_id = reader.i32().unwrap();
@@ -225,23 +225,22 @@ pub fn decode<R: Request>(bytes: &[u8], version: i16) -> (i32, R::Response) {
     (correlation_id, R::Response::decode(reader.rest(), version).unwrap())
 }
 
-pub fn produce(topic: &str, index: i32, acks: i16, batch: Vec<u8>) -> ProduceRequest {
+pub(crate) fn produce(topic: &str, index: i32, acks: i16, batch: Vec<u8>) -> ProduceRequest {
     let data = PartitionProduceData { index, records: Some(Bytes::from(batch).into()) };
-    let topic =
-        TopicProduceData { name: topic.to_owned(), partition_data: vec![data], ..Default::default() };
+    let topic = TopicProduceData { name: topic.to_owned(), partition_data: vec![data], ..Default::default() };
     ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
 }
 
-pub fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 /// A batch of these values, stamped now.
-pub fn batch(values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch(values: &[&str]) -> Vec<u8> {
     batch_at(now_ms(), values)
 }
 
-pub fn batch_at(timestamp_ms: i64, values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch_at(timestamp_ms: i64, values: &[&str]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(0);
     for value in values {
         builder.append(&NewRecord::new(timestamp_ms, Some(b"key"), Some(value.as_bytes())));
@@ -250,14 +249,14 @@ pub fn batch_at(timestamp_ms: i64, values: &[&str]) -> Vec<u8> {
 }
 
 /// A batch of one record with a value of `size` zeros.
-pub fn large(size: usize, codec: Compression) -> Vec<u8> {
+pub(crate) fn large(size: usize, codec: Compression) -> Vec<u8> {
     let mut builder = BatchBuilder::new(0).compression(codec, None);
     builder.append(&NewRecord::new(now_ms(), Some(b"key"), Some(&vec![0; size])));
     builder.build()
 }
 
 /// The values in a run of batches.
-pub fn values(bytes: &[u8]) -> Vec<String> {
+pub(crate) fn values(bytes: &[u8]) -> Vec<String> {
     let mut values = Vec::new();
     for batch in BatchIter::verified(bytes) {
         for record in batch.unwrap().plain_records().unwrap() {
@@ -268,6 +267,6 @@ pub fn values(bytes: &[u8]) -> Vec<String> {
     values
 }
 
-pub fn code(error: ErrorCode) -> i16 {
+pub(crate) fn code(error: ErrorCode) -> i16 {
     error.code()
 }
