@@ -31,6 +31,8 @@ fn main() -> ExitCode {
     let own = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
     // Called by a tool's name, through a link or as a copy?
+    // The allocator's arena would otherwise be backed by huge pages: 16 MiB for a node that needs two.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let name = Path::new(&own).file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     if let Some(code) = run(&name, &args) {
         return code;
