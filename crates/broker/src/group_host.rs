@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
-use crate::line_budget::LineBudget;
+use crate::line_budget::{LineBudget, tame};
 use crate::network::wall_ms;
 use crate::partition::Partition;
 
@@ -105,7 +105,7 @@ impl Hosted {
                 }
                 Effect::Notice(notice) => {
                     if let Some(leave) = self.lines.spend(now_ms) {
-                        info!("[GroupCoordinator] {notice}{leave}");
+                        info!("[GroupCoordinator] {}{leave}", tame(&notice.to_string()));
                     }
                 }
             }
@@ -313,9 +313,10 @@ impl GroupHost {
 
     fn schedule(&self, deadline_ms: Option<i64>) {
         if let Some(deadline_ms) = deadline_ms
-            && deadline_ms < self.next_tick_ms.fetch_min(deadline_ms, Ordering::SeqCst) {
-                self.earlier.notify_one();
-            }
+            && deadline_ms < self.next_tick_ms.fetch_min(deadline_ms, Ordering::SeqCst)
+        {
+            self.earlier.notify_one();
+        }
     }
 
     /// Wakes the shards when their timers run out, for ever.

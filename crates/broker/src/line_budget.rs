@@ -5,6 +5,9 @@ use std::fmt;
 
 use parking_lot::Mutex;
 
+/// The most characters of a line that a client may choose.
+const LONGEST: usize = 500;
+
 /// A budget of log lines.
 #[derive(Debug)]
 pub(crate) struct LineBudget {
@@ -34,6 +37,19 @@ impl fmt::Display for Leave {
             left_out => write!(f, " ({left_out} lines like this were left out)"),
         }
     }
+}
+
+/// Text of which a client has chosen parts, as it may stand in a line: not long, and all on one line.
+pub(crate) fn tame(text: &str) -> String {
+    let mut tame: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        tame.push_str("...");
+    }
+    tame
 }
 
 impl LineBudget {
@@ -74,6 +90,12 @@ impl LineBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_clients_stay_on_one_short_line() {
+        assert_eq!(tame("group g\n[fake] line\x1b[2J"), "group g\u{fffd}[fake] line\u{fffd}[2J");
+        assert_eq!(tame(&"\u{d6d5}".repeat(100_000)).chars().count(), LONGEST + 3);
+    }
 
     #[test]
     fn a_flood_is_cut_and_counted() {

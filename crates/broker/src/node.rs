@@ -127,9 +127,15 @@ impl Node {
         });
         let controller = ControllerHost::start(&node, dirs)?;
         assert!(node.controller.set(controller).is_ok(), "NODE-1 a node has one controller host");
-        node.controller().join_cluster(&node)?;
-        node.put_strays_aside();
-        node.serve(sockets)?;
+        let joined = node.controller().join_cluster(&node);
+        let serving = joined.and_then(|()| {
+            node.put_strays_aside();
+            node.serve(sockets)
+        });
+        if let Err(error) = serving {
+            node.stop();
+            return Err(error);
+        }
         Ok(node)
     }
 

@@ -61,6 +61,8 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     }
     let count = request.topics.iter().map(|topic| 1 + topic.partitions.len()).sum();
     call.afford(count, PARTITION_BYTES)?;
+    let forgotten = request.forgotten_topics_data.iter().map(|topic| 1 + topic.partitions.len()).sum();
+    call.afford(forgotten, 2 * size_of::<(TopicRef, i32)>())?;
     let wanted = wanted(&request, version, node);
     let forgotten: Vec<(TopicRef, i32)> = request
         .forgotten_topics_data

@@ -27,9 +27,13 @@ use crate::reply::{Outcome, Refusal};
 const GONE: Refusal = Refusal::Told("the group coordinator went away while the request waited");
 /// The first versions of OffsetCommit and OffsetFetch that name topics by id.
 const IDS_FROM: i16 = 10;
+/// What the record of one offset takes, with its place in the group, until it is in the log.
+const RECORD_BYTES: usize = 400;
 
 pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut request: OffsetCommitRequest = call.owned()?;
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    call.afford(count, RECORD_BYTES)?;
     let image = call.node().image();
     let by_id = call.version() >= IDS_FROM;
     let mut refused = Vec::new();
@@ -101,18 +105,19 @@ pub(crate) fn fetch(call: &Call<'_>) -> Result<Outcome, Refusal> {
     for mut group in groups {
         let mut unknown = Vec::new();
         if version >= IDS_FROM
-            && let Some(topics) = &mut group.topics {
-                topics.retain_mut(|topic| match image.topics.by_id(topic.topic_id) {
-                    Some(found) => {
-                        topic.name = found.name.to_string();
-                        true
-                    }
-                    None => {
-                        unknown.push(offset_fetch::topic_error(topic, ErrorCode::UnknownTopicId));
-                        false
-                    }
-                });
-            }
+            && let Some(topics) = &mut group.topics
+        {
+            topics.retain_mut(|topic| match image.topics.by_id(topic.topic_id) {
+                Some(found) => {
+                    topic.name = found.name.to_string();
+                    true
+                }
+                None => {
+                    unknown.push(offset_fetch::topic_error(topic, ErrorCode::UnknownTopicId));
+                    false
+                }
+            });
+        }
         let partition = call.node().group_partition(&group.group_id);
         waiting
             .push((ask_partition(call, partition, Request::OffsetFetch { group, require_stable }), unknown));
@@ -147,6 +152,8 @@ fn with_ids(image: &Image, group: &mut OffsetFetchResponseGroup) {
 
 pub(crate) fn delete(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut request: OffsetDeleteRequest = call.owned()?;
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    call.afford(count, RECORD_BYTES)?;
     let image = call.node().image();
     let mut refused = Vec::new();
     for topic in &mut request.topics {
