@@ -192,9 +192,8 @@ pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
         }
     }
     for (dir, clean) in node.dirs().iter().zip(clean) {
-        if clean
-            && let Err(error) = dir.log().mark_clean_shutdown(broker_epoch) {
-                error!("{}: cannot mark the clean shutdown: {error}", dir.path().display());
-            }
+        if clean && let Err(error) = dir.log().mark_clean_shutdown(broker_epoch) {
+            error!("{}: cannot mark the clean shutdown: {error}", dir.path().display());
+        }
     }
 }
