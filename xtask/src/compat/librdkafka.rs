@@ -92,6 +92,8 @@ fn on_both_scenarios(suite: &Suite, system: System, units: &[Unit]) -> Result<Ve
             .with("num.partitions", "4")
             .with("offsets.topic.num.partitions", "4")
             .with("transaction.state.log.num.partitions", "4")
+            // Kafka's default: some tests count the rebalances of members that come in one after the other.
+            .with("group.initial.rebalance.delay.ms", "3000")
             .with("auto.create.topics.enable", auto_create);
         if system == System::Apache {
             // So that Apache Kafka is judged by the tests of ACLs as well.
