@@ -125,7 +125,7 @@ fn structure(out: &mut String, message: &Message, s: &Struct, form: Form) -> Res
     }
     let name = if borrows { format!("{}View", s.name) } else { s.name.clone() };
     let life = if borrows { "<'a>" } else { "" };
-    let plain = s.fields.iter().all(|f| zero_default(f));
+    let plain = s.fields.iter().all(zero_default);
     let derive = match (plain, form) {
         (true, Form::Owned) => "Debug, Clone, PartialEq, Default",
         (false, Form::Owned) => "Debug, Clone, PartialEq",
@@ -493,12 +493,12 @@ fn local(f: &Field) -> String {
 }
 
 fn default_for_view(message: &Message, f: &Field, form: Form) -> Result<String> {
-    if form == Form::View && !is_nullable(f) {
-        if let Type::Struct(name) = &f.ty {
-            if layout::borrows(message, &f.ty)? {
-                bail!("{}: a struct that borrows needs a default view: {name}", message.name);
-            }
-        }
+    if form == Form::View
+        && !is_nullable(f)
+        && let Type::Struct(name) = &f.ty
+        && layout::borrows(message, &f.ty)?
+    {
+        bail!("{}: a struct that borrows needs a default view: {name}", message.name);
     }
     default(f, form)
 }
