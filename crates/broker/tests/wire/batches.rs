@@ -39,8 +39,13 @@ fn each_fault_of_a_batch_has_its_error() {
     let changed = |change: fn(&mut BatchHeader)| with_header(&good, change);
     let faults = [
         ("wrong CRC", wrong_crc, ErrorCode::CorruptMessage),
-        ("cut off", good[..good.len() - 1].to_vec(), ErrorCode::CorruptMessage),
-        ("half a header", good[..30].to_vec(), ErrorCode::CorruptMessage),
+        ("cut off", good[..good.len() - 1].to_vec(), invalid),
+        ("half a header", good[..30].to_vec(), invalid),
+        (
+            "shorter than a header",
+            [&[0; 8][..], &10i32.to_be_bytes(), &good[12..]].concat(),
+            ErrorCode::CorruptMessage,
+        ),
         ("nothing", vec![], invalid),
         ("two batches", good.repeat(2), invalid),
         ("an old format", old, invalid),
