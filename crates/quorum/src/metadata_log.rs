@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_log::{Log, LogConfig, LogDir, OpenOptions, PartitionDir, ReadUpTo, Replicated};
 use ottla_raft::{Control, Election, History, LogView, Restored, SnapshotId};
+use ottla_records::BatchIter;
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
 
-use crate::batches;
+use crate::batches::{self, MetadataError};
 use crate::replica::QuorumError;
 use crate::snapshots::SnapshotStore;
 use crate::{METADATA_DIRECTORY, METADATA_TOPIC_ID};
@@ -171,6 +172,21 @@ impl MetadataLog {
         Ok(bytes.into())
     }
 
+    /// Says in which file, and where in it, the first batch from `from` on lies that cannot be read.
+    fn damage(&self, from: Offset, source: MetadataError) -> QuorumError {
+        let fetched = match self.log.read(from, SCAN_BYTES, true, ReadUpTo::LogEnd) {
+            Ok(fetched) => fetched,
+            Err(error) => return error.into(),
+        };
+        let bytes = fetched.slice.to_vec().unwrap_or_default();
+        let wrong = BatchIter::verified(&bytes).find_map(Result::err);
+        // Where every batch is sound as one, it is the records of one that are not.
+        let position = fetched.slice.position() + wrong.map_or(0, |error| error.position as u64);
+        let base = self.log.segments().map(|(base, _)| base).take_while(|base| *base <= from).last();
+        let file = self.log.path().join(format!("{:020}.log", base.unwrap_or_default()));
+        QuorumError::Damaged { file, position, source }
+    }
+
     /// Makes everything durable and closes the files.
     pub(crate) fn close(mut self, now: TimestampMs) -> Result<(), QuorumError> {
         self.flush(now)?;
@@ -202,8 +218,7 @@ pub(crate) fn restore(
     }
     while next < log.end() {
         let run = log.read(next, SCAN_BYTES)?;
-        let found =
-            batches::decode_run(run).map_err(|source| QuorumError::Corrupt { offset: next, source })?;
+        let found = batches::decode_run(run).map_err(|source| log.damage(next, source))?;
         let Some(last) = found.last().map(|batch| batch.last_offset) else {
             return Err(QuorumError::Gap { from: next, start: log.start() });
         };

@@ -75,6 +75,10 @@ impl Partition {
             }
             (rules(&state), state.config.compression)
         };
+        // What cannot be parsed is refused below, with its reason.
+        if let Ok(header) = BatchHeader::parse(records) {
+            check(&header)?;
+        }
         // Checked outside of the lock: other producers append meanwhile.
         let accepted = match validate::produced(records, &rules, now_ms, &mut tools.decompressor) {
             // Too much to look into for nothing but suspicion: the CRC vouches for it, as it does in the log.
@@ -85,7 +89,6 @@ impl Partition {
             accepted => accepted,
         };
         let appended = accepted.map_err(AppendRefusal::Rejected).and_then(|accepted| {
-            check(accepted.batch.header())?;
             match target(codec, accepted.batch.compression()) {
                 None => self.append(accepted, now_ms),
                 Some((codec, level)) => {

@@ -1,5 +1,7 @@
 //! Why a replica stops.
 
+use std::path::PathBuf;
+
 use ottla_raft::RestoreError;
 use ottla_records::ids::Offset;
 
@@ -43,6 +45,16 @@ pub enum QuorumError {
     Corrupt {
         /// Where.
         offset: Offset,
+        /// What is wrong.
+        source: MetadataError,
+    },
+    /// A batch that was written once cannot be read any more.
+    #[error("{} is damaged at byte {position}: {source}", file.display())]
+    Damaged {
+        /// The segment.
+        file: PathBuf,
+        /// Where in it the batch begins.
+        position: u64,
         /// What is wrong.
         source: MetadataError,
     },
