@@ -107,7 +107,10 @@ fn metadata() -> Result<()> {
     fs::write(&log, &bytes)?;
     let name = log.file_name().context("a name")?.to_string_lossy().into_owned();
     let mut start = System::Ottla.program("kafka-server-start")?;
-    refused(start.arg(site.properties()).current_dir(&site.dir), &["__cluster_metadata-0", &name, "at byte "])?;
+    refused(
+        start.arg(site.properties()).current_dir(&site.dir),
+        &["__cluster_metadata-0", &name, "at byte "],
+    )?;
     ensure!(fs::read(&log)? == bytes, "the file is as it was");
     Ok(())
 }
