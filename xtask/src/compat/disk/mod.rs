@@ -57,8 +57,11 @@ fn begun(tally: &mut Tally, client: &Client, other: System) -> Result<()> {
     finish(server, End::Stopped)?;
     files::read(tally, "begun", &site, files::Left { stopped: true, transactions: false })?;
 
+    let said = log_of(&site).len();
     let server = Server::start(System::Apache, &site)?;
     let served = client.dump(&server, "2-apache")?;
+    let what = format!("begun: Apache Kafka opens what {} left without a complaint", other.name());
+    tally.note(&what, no_complaint(&log_of(&site)[said..], End::Stopped));
     let what = format!("begun: Apache Kafka serves what {} began", other.name());
     tally.note(&what, same(&written, &served, End::Stopped));
     client.steps(&server, &["write=third", "transact=third"])?;
@@ -107,8 +110,11 @@ fn turns(
     files::read(tally, name, &site, files::Left { stopped: end == End::Stopped, transactions: true })?;
 
     // Apache Kafka again.
+    let said = log_of(&site).len();
     let server = Server::start(System::Apache, &site)?;
     let served = client.dump(&server, "4-apache")?;
+    let what = format!("{name}: Apache Kafka opens what {} left without a complaint", other.name());
+    tally.note(&what, no_complaint(&log_of(&site)[said..], end));
     tally
         .note(&format!("{name}: Apache Kafka serves what {} left", other.name()), same(&added, &served, end));
     client.steps(&server, &["write=third", "transact=third"])?;
@@ -134,6 +140,29 @@ fn finish(server: Server, end: End) -> Result<()> {
         }
         End::Killed => server.kill(),
     }
+}
+
+fn log_of(site: &Site) -> String {
+    std::fs::read(site.dir.join("server.log"))
+        .map_or(String::new(), |b| String::from_utf8_lossy(&b).into_owned())
+}
+
+/// What Apache Kafka logs when it does not like what it opens. After a kill it looks through the segments that were
+/// not flushed; after a clean stop it has nothing to do.
+fn no_complaint(log: &str, end: End) -> Result<()> {
+    let always =
+        ["] ERROR ", "corrupt", "Corrupt", "Rebuilding", "Could not find offset index", "inconsistent"];
+    let when_stopped = ["Recovering unflushed segment", "Attempting recovery", "not cleanly shut"];
+    let stopped: &[&str] = if end == End::Stopped { &when_stopped } else { &[] };
+    let bad = |line: &&str| {
+        // The metadata log is looked through at every start.
+        let expected = line.contains("partition=__cluster_metadata-0") && !line.contains("] ERROR ");
+        !expected && always.iter().chain(stopped).any(|word| line.contains(word))
+    };
+    let found: Vec<&str> = log.lines().filter(bad).take(5).collect();
+    ensure!(found.is_empty(), "{}", found.join("\n"));
+    ensure!(log.contains("Kafka Server started"), "its log is empty");
+    Ok(())
 }
 
 fn of_every_kind(dump: &[String], topics: &BTreeSet<&str>) -> Result<()> {
@@ -201,6 +230,16 @@ mod tests {
         assert!(same(&one, &lines(&["b", "a"]), End::Stopped).is_ok());
         assert!(same(&one, &lines(&["a"]), End::Killed).is_err());
         assert!(same(&one, &lines(&["a", "b", "c"]), End::Stopped).is_err());
+    }
+
+    #[test]
+    fn complaints_of_the_log_are_found() {
+        let started = "[2026] INFO Kafka Server started (x)\n";
+        assert!(no_complaint(started, End::Stopped).is_ok());
+        assert!(no_complaint(&format!("[2026] ERROR no\n{started}"), End::Killed).is_err());
+        let recovery = format!("[2026] INFO Recovering unflushed segment 0.\n{started}");
+        assert!(no_complaint(&recovery, End::Killed).is_ok());
+        assert!(no_complaint(&recovery, End::Stopped).is_err());
     }
 
     #[test]
