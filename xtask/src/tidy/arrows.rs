@@ -27,21 +27,23 @@ const ROOMS: &[Room] = &[
     room("ottla-groups", 1, Some(&["ottla-protocol", "ottla-records"])),
     room("ottla-metadata", 1, Some(&["ottla-protocol", "ottla-records"])),
     room("ottla-config", 1, Some(&[])),
+    room("ottla-replication", 1, Some(&["ottla-records"])),
     room("ottla-quorum", 2, Some(&["ottla-raft", "ottla-log", "ottla-records"])),
+    room("ottla-client", 2, Some(&["ottla-protocol", "ottla-records"])),
     room("ottla-broker", 3, None),
     room("ottla-tools", 3, None),
     room("ottla-server", 4, None),
 ];
 
 /// Packages beside the house: nothing on the floors depends on them.
-const BESIDE: &[&str] = &["xtask"];
+const BESIDE: &[&str] = &["xtask", "ottla-sim", "ottla-local-cluster"];
 
 /// External crates that only some rooms may name outside of their tests.
 const KEPT_TO: &[(&str, &[&str])] = &[
-    ("tokio", &["ottla-broker", "ottla-tools", "ottla-server"]),
-    ("anyhow", &["ottla-tools", "ottla-server", "xtask"]),
+    ("tokio", &["ottla-client", "ottla-broker", "ottla-tools", "ottla-server"]),
+    ("anyhow", &["ottla-tools", "ottla-server", "ottla-sim", "ottla-local-cluster", "xtask"]),
     ("memmap2", &["ottla-log"]),
-    ("clap", &["ottla-tools", "ottla-server"]),
+    ("clap", &["ottla-tools", "ottla-server", "ottla-sim"]),
     ("tracing-subscriber", &["ottla-server"]),
     ("mimalloc", &["ottla-server"]),
 ];

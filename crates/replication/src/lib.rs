@@ -1,0 +1,1 @@
+//! One partition's replica as a pure state machine: leader and follower.

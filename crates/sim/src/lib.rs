@@ -1,0 +1,1 @@
+//! Seeded simulation of a whole cluster: clock, network, disks, nodes, workload, invariants.
