@@ -1,0 +1,270 @@
+//! The connection and the peers against a small listener that answers by script.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ottla_client::{
+    Backoff, CallError, CloseReason, ConnectError, Connection, Options, Peer, PeerEvent, Peers,
+};
+use ottla_protocol::ApiKey;
+use ottla_protocol::frame::{RequestHead, ResponseFrame};
+use ottla_protocol::messages::{
+    ApiVersionsResponse, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse,
+    api_versions_response::ApiVersion, fetch_response,
+};
+use ottla_protocol::wire::{Message, Records};
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the listener does with a request: the frames to send, or the end.
+type Script = Arc<dyn Fn(&RequestHead<'_>, &[u8]) -> Option<Vec<Vec<u8>>> + Send + Sync>;
+
+fn frame<M: Message>(head: &RequestHead<'_>, body: &M) -> Vec<u8> {
+    let frame = ResponseFrame::new(Vec::new(), head.api, head.version, head.correlation_id, body).unwrap();
+    let mut bytes = Vec::new();
+    let mut from = 0;
+    for part in &frame.gathered {
+        bytes.extend_from_slice(&frame.bytes[from..part.at]);
+        bytes.extend_from_slice(part.records.as_bytes().unwrap());
+        from = part.at;
+    }
+    bytes.extend_from_slice(&frame.bytes[from..]);
+    bytes
+}
+
+fn versions(metadata: (i16, i16)) -> ApiVersionsResponse {
+    let api = |api: ApiKey, (min_version, max_version)| ApiVersion {
+        api_key: api as i16,
+        min_version,
+        max_version,
+        ..Default::default()
+    };
+    let api_keys =
+        vec![api(ApiKey::ApiVersions, (0, 3)), api(ApiKey::Metadata, metadata), api(ApiKey::Fetch, (4, 17))];
+    ApiVersionsResponse { api_keys, ..Default::default() }
+}
+
+async fn serve(mut stream: TcpStream, script: Script) {
+    loop {
+        let Ok(size) = stream.read_i32().await else { return };
+        let mut bytes = vec![0; size as usize];
+        stream.read_exact(&mut bytes).await.unwrap();
+        let (head, body) = RequestHead::read(&bytes).unwrap();
+        let Some(frames) = script(&head, body) else { return };
+        for frame in frames {
+            stream.write_all(&frame).await.unwrap();
+        }
+    }
+}
+
+async fn listen(
+    script: impl Fn(&RequestHead<'_>, &[u8]) -> Option<Vec<Vec<u8>>> + Send + Sync + 'static,
+) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script: Script = Arc::new(script);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, script.clone()));
+        }
+    });
+    port
+}
+
+fn options() -> Options {
+    Options { request_timeout: Duration::from_secs(5), ..Default::default() }
+}
+
+fn metadata(throttle_time_ms: i32) -> MetadataResponse {
+    MetadataResponse { throttle_time_ms, ..Default::default() }
+}
+
+#[tokio::test]
+async fn answers_out_of_order_find_their_calls() {
+    let held: Mutex<Vec<Vec<u8>>> = Mutex::default();
+    let port = listen(move |head, _| match head.api {
+        ApiKey::ApiVersions => Some(vec![frame(head, &versions((0, 9)))]),
+        _ => {
+            assert_eq!(head.version, 9, "the highest version that both speak");
+            let mut held = held.lock();
+            held.push(frame(head, &metadata(head.correlation_id)));
+            if held.len() < 3 {
+                return Some(vec![]);
+            }
+            Some(held.drain(..).rev().collect())
+        }
+    })
+    .await;
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    let call = || async { connection.call(&MetadataRequest::default()).await.unwrap().throttle_time_ms };
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert!(a < b && b < c, "each call has its own answer: {a} {b} {c}");
+}
+
+#[tokio::test]
+async fn an_old_side_is_asked_again_in_version_0() {
+    let port = listen(|head, _| {
+        if head.api == ApiKey::ApiVersions && head.version > 0 {
+            let mut refused = frame(&RequestHead { version: 0, ..*head }, &versions((0, 4)));
+            refused[8..10].copy_from_slice(&35i16.to_be_bytes());
+            return Some(vec![refused]);
+        }
+        Some(vec![frame(head, &versions((0, 4)))])
+    })
+    .await;
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    assert_eq!(connection.version_of::<MetadataRequest>().unwrap(), 4);
+    assert_eq!(connection.versions().of(ApiKey::Vote), None);
+    let error = connection.call_at(5, &MetadataRequest::default()).await.unwrap_err();
+    assert!(matches!(error, CallError::Unsupported { theirs: Some((0, 4)), .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_connection_ends_every_call() {
+    let port =
+        listen(|head, _| (head.api == ApiKey::ApiVersions).then(|| vec![frame(head, &versions((0, 9)))]))
+            .await;
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    let request = MetadataRequest::default();
+    let (a, b) = tokio::join!(connection.call(&request), connection.call(&request));
+    for error in [a.unwrap_err(), b.unwrap_err(), connection.call(&request).await.unwrap_err()] {
+        assert!(matches!(&error, CallError::Closed(reason) if reason.is_reset()), "{error}");
+    }
+    assert!(connection.closed().await.is_reset());
+}
+
+#[tokio::test]
+async fn a_silent_side_costs_the_deadline_and_not_the_connection() {
+    let first = Mutex::new(true);
+    let port = listen(move |head, _| match head.api {
+        ApiKey::ApiVersions => Some(vec![frame(head, &versions((0, 9)))]),
+        _ if std::mem::take(&mut *first.lock()) => Some(vec![]),
+        _ => Some(vec![frame(head, &metadata(7))]),
+    })
+    .await;
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    let request = MetadataRequest::default();
+    let soon = Duration::from_millis(50);
+    assert_eq!(connection.call_within(9, &request, soon).await.unwrap_err(), CallError::Timeout(soon));
+    assert_eq!(connection.call(&request).await.unwrap().throttle_time_ms, 7);
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_large_is_not_taken() {
+    let port = listen(|head, _| {
+        if head.api == ApiKey::ApiVersions {
+            return Some(vec![frame(head, &versions((0, 9)))]);
+        }
+        Some(vec![i32::MAX.to_be_bytes().to_vec()])
+    })
+    .await;
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    let error = connection.call(&MetadataRequest::default()).await.unwrap_err();
+    assert_eq!(error, CallError::Closed(CloseReason::FrameLength(i32::MAX.into())));
+    let small = Options { max_frame_bytes: 1000, ..options() };
+    let connection = Connection::connect("127.0.0.1", port, &small).await.unwrap();
+    let body = Bytes::from(vec![0; 1000]);
+    let error = connection.call_raw(ApiKey::Metadata, 9, body, Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(error, CallError::TooLarge { max: 1000, .. }), "{error}");
+    assert!(!connection.is_closed());
+}
+
+#[tokio::test]
+async fn fetched_records_come_whole() {
+    let records: Vec<u8> = (0..3_000_000u32).map(|i| i as u8).collect();
+    let sent = Bytes::from(records);
+    let expected = sent.clone();
+    let port = listen(move |head, body| {
+        if head.api == ApiKey::ApiVersions {
+            return Some(vec![frame(head, &versions((0, 9)))]);
+        }
+        assert_eq!(FetchRequest::decode(body, head.version).unwrap().max_wait_ms, 5);
+        let partition = fetch_response::PartitionData {
+            records: Some(Records::Bytes(sent.clone())),
+            ..Default::default()
+        };
+        let topic =
+            fetch_response::FetchableTopicResponse { partitions: vec![partition], ..Default::default() };
+        Some(vec![frame(head, &FetchResponse { responses: vec![topic], ..Default::default() })])
+    })
+    .await;
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    let request = FetchRequest { max_wait_ms: 5, ..Default::default() };
+    let answer = connection.call(&request).await.unwrap();
+    let got = answer.responses[0].partitions[0].records.as_ref().unwrap().as_bytes().unwrap().clone();
+    assert_eq!(got, expected);
+    // Raw: the same body, undecoded.
+    let body = Bytes::from(request.to_vec(17).unwrap());
+    let raw = connection.call_raw(ApiKey::Fetch, 17, body, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(FetchResponse::decode_sharing(&raw, 17).unwrap(), answer);
+}
+
+#[tokio::test]
+async fn refused_silent_and_unknown_are_told_apart() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hasty = Options { connect_timeout: Duration::from_millis(100), ..options() };
+    let error = Connection::connect("127.0.0.1", port, &hasty).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Timeout { .. }) && !error.is_refused(), "{error}");
+    drop(listener);
+    let error = Connection::connect("127.0.0.1", port, &hasty).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused { .. }) && error.is_refused(), "{error}");
+    let error = Connection::connect("no-such-host.invalid", port, &options()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unresolved { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn peers_share_a_connection_and_tell_when_it_breaks() {
+    let accepted = Arc::new(Mutex::new(0));
+    let counter = accepted.clone();
+    let port = listen(move |head, _| {
+        if head.api != ApiKey::ApiVersions {
+            return None;
+        }
+        *counter.lock() += 1;
+        Some(vec![frame(head, &versions((0, 9)))])
+    })
+    .await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let backoff = Backoff { first: Duration::from_millis(40), most: Duration::from_millis(100) };
+    let peers = Peers::new(
+        options(),
+        backoff,
+        || 255,
+        move |peer, event| {
+            let _ = tell.send((peer.id, event.clone()));
+        },
+    );
+    let peer = Peer { id: 3, host: "127.0.0.1".to_owned(), port };
+    let (a, b) = tokio::join!(peers.connection(&peer), peers.connection(&peer));
+    assert_eq!((a.is_ok(), *accepted.lock()), (true, 1), "both have the same one");
+    assert!(matches!(told.recv().await, Some((3, PeerEvent::Connected))));
+    b.unwrap().call(&MetadataRequest::default()).await.unwrap_err();
+    assert!(matches!(told.recv().await, Some((3, PeerEvent::Broken(reason))) if reason.is_reset()));
+    peers.connection(&peer).await.unwrap();
+    assert_eq!(*accepted.lock(), 2, "a broken one is replaced");
+
+    let gone = Peer { id: 4, host: "127.0.0.1".to_owned(), port: 1 };
+    peers.connection(&gone).await.unwrap_err();
+    let failed = Instant::now();
+    peers.connection(&gone).await.unwrap_err();
+    assert!(failed.elapsed() >= Duration::from_millis(48), "first pause and its random part");
+}
+
+#[tokio::test]
+async fn the_last_clone_closes_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        serve(stream, Arc::new(|head, _| Some(vec![frame(head, &versions((0, 9)))]))).await;
+    });
+    let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+    let clone = connection.clone();
+    drop(connection);
+    assert!(!clone.is_closed());
+    drop(clone);
+    tokio::time::timeout(Duration::from_secs(5), server).await.expect("the socket is closed").unwrap();
+}
