@@ -150,9 +150,10 @@ impl Node {
         partition.lead(leader_epoch, isr, config);
         if local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
             // The shard is there at once, so that whoever gives it up later finds it.
-            let loading = self.groups().lead(local.index, partition.clone(), leader_epoch);
-            let node = self.clone();
-            self.disk().run(move || node.groups().load(&loading));
+            if let Some(loading) = self.groups().lead(local.index, partition.clone(), leader_epoch) {
+                let node = self.clone();
+                self.disk().run(move || node.groups().load(&loading));
+            }
         }
     }
 

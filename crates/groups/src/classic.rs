@@ -87,14 +87,14 @@ pub(crate) struct Classic {
 
 impl Classic {
     /// An empty group without a protocol.
-    pub(crate) fn new(id: Arc<str>, incarnation: u64, now_ms: i64) -> Classic {
+    pub(crate) fn new(id: Arc<str>, incarnation: u64, wall_ms: i64) -> Classic {
         Classic {
             id,
             incarnation,
             records_on_the_way: 0,
             state: State::Empty,
             previous: State::Empty,
-            state_since_ms: Some(now_ms),
+            state_since_ms: Some(wall_ms),
             protocol_type: None,
             protocol_name: None,
             generation: 0,
@@ -173,7 +173,7 @@ impl Classic {
         self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0).max(0)
     }
 
-    pub(crate) fn transition(&mut self, next: State, now_ms: i64) {
+    pub(crate) fn transition(&mut self, next: State, wall_ms: i64) {
         assert!(
             self.state.may_become(next),
             "GROUPS-7 group {} cannot go from {:?} to {next:?}",
@@ -182,7 +182,7 @@ impl Classic {
         );
         self.previous = self.state;
         self.state = next;
-        self.state_since_ms = Some(now_ms);
+        self.state_since_ms = Some(wall_ms);
     }
 
     fn count(&mut self, protocols: &[Protocol], by: isize) {
@@ -326,16 +326,16 @@ impl Classic {
     }
 
     /// Ends the join phase: the next generation, waiting for its assignment or empty.
-    pub(crate) fn start_generation(&mut self, now_ms: i64) {
+    pub(crate) fn start_generation(&mut self, wall_ms: i64) {
         self.generation = self.generation.wrapping_add(1);
         if self.members.is_empty() {
             self.protocol_name = None;
             self.subscribed = self.compute_subscribed();
-            self.transition(State::Empty, now_ms);
+            self.transition(State::Empty, wall_ms);
         } else {
             self.protocol_name = Some(self.select_protocol());
             self.subscribed = self.compute_subscribed();
-            self.transition(State::CompletingRebalance, now_ms);
+            self.transition(State::CompletingRebalance, wall_ms);
         }
         self.unsynced.clear();
         self.is_assigning = false;

@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! replay, replay_marker ... loaded     the partition's log, read from its start when the shard becomes ours
+//! begin_uncommitted, replay_uncommitted   the same above the high watermark
+//! set_wall_clock                       what is stored goes by the wall clock, deadlines by the calls' clock
 //! handle                               a request, with the token its reply will carry
 //! tick, next_deadline                  sessions, rebalance delays, expiry
 //! topics_deleted                       topics that are gone

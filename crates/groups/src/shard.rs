@@ -78,6 +78,16 @@ impl Shard {
         self.desk.timers.next_deadline()
     }
 
+    /// Says what the wall clock shows (milliseconds since 1970) while the caller's clock shows `now_ms`; until then the
+    /// two are taken for one.
+    ///
+    /// Deadlines (sessions, rebalances, waiting answers) go by the `now_ms` of the calls, which should come from a
+    /// clock that never jumps. What is stored in records, or compared with what is stored there (commits, retention),
+    /// goes by the wall clock.
+    pub fn set_wall_clock(&mut self, now_ms: i64, wall_ms: i64) {
+        self.desk.wall_ahead_ms = wall_ms.saturating_sub(now_ms);
+    }
+
     /// Takes in a request. It is answered by exactly one [`Effect::Reply`] with its `token`: now, or when its
     /// records are committed, or (JoinGroup, SyncGroup) when the group has come that far.
     ///
@@ -191,7 +201,7 @@ impl Shard {
     fn create(&mut self, id: &str) -> &mut Classic {
         let id: Arc<str> = id.into();
         self.incarnations += 1;
-        let group = Classic::new(id.clone(), self.incarnations, self.desk.now_ms);
+        let group = Classic::new(id.clone(), self.incarnations, self.desk.wall_ms());
         let group = Group::Classic(Box::new(group));
         self.groups.insert(id.clone(), group);
         match self.groups.get_mut(&id) {

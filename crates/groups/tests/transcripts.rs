@@ -2,7 +2,9 @@
 //!
 //! A block is a command, `----`, what the shard does about it, and an empty line. `UPDATE=1 cargo test` writes
 //! what it does into the files, to be read before it is committed. Member ids end in `#n` for the n-th uuid
-//! drawn. Appends get their outcome by `ok N` and `fail N ERROR`, or at once after `auto on`.
+//! drawn. Appends get their outcome by `ok N` and `fail N ERROR`, or at once after `auto on`. `wall` sets the wall
+//! clock, which is the same as the other one until then. `failover above=N` is a new shard that has read the log while
+//! the high watermark was N; what is above it is settled by `ok`, too.
 
 mod support;
 
@@ -77,6 +79,8 @@ struct Stage {
     is_auto: bool,
     tokens: Vec<(String, i16)>,
     open: BTreeMap<u64, Append>,
+    /// Offsets of records that were read above the high watermark.
+    read: BTreeMap<u64, i64>,
 }
 
 impl Stage {
@@ -91,6 +95,7 @@ impl Stage {
             is_auto: false,
             tokens: Vec::new(),
             open: BTreeMap::new(),
+            read: BTreeMap::new(),
         }
     }
 
@@ -109,10 +114,21 @@ impl Stage {
                 self.now_ms = argument(1).parse().unwrap();
                 self.shard.tick(self.now_ms);
             }
+            "wall" => self.shard.set_wall_clock(self.now_ms, argument(1).parse().unwrap()),
+            "failover" => {
+                self.open.clear();
+                let (shard, read) =
+                    self.log.read_up_to(self.config.clone(), self.now_ms, words.number("above", 0));
+                (self.shard, self.read) = (shard, read);
+            }
             "later" => self.now_ms = argument(1).parse().unwrap(),
             "deadline" => return format!("{:?}\n", self.shard.next_deadline()),
             "ok" | "fail" => {
                 let id = argument(1).parse().unwrap();
+                if let Some(base) = self.read.remove(&id) {
+                    self.shard.appended(self.now_ms, id, Ok(base));
+                    return self.effects();
+                }
                 if !self.open.contains_key(&id) {
                     return format!("no append {id} is open\n");
                 }

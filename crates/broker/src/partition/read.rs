@@ -81,6 +81,14 @@ impl Partition {
         ErrorCode::KafkaStorageError
     }
 
+    /// The high watermark, as long as this node leads in `leader_epoch`. `None` afterwards: what was appended in that
+    /// epoch may have been replaced since.
+    pub(crate) fn high_watermark_of(&self, leader_epoch: i32) -> Option<i64> {
+        let state = self.state.lock();
+        let leads = !state.gone && state.leading == Some(leader_epoch);
+        leads.then(|| state.log().high_watermark())
+    }
+
     /// The offsets that a coordinator has to read when it takes the partition over.
     pub(crate) fn load_range(&self) -> (i64, i64) {
         let state = self.state.lock();

@@ -98,7 +98,7 @@ impl Shard {
         let group: Arc<str> = known.unwrap_or_else(|| request.group_id.as_str().into());
         let expire_ms = match request.retention_time_ms {
             -1 => None,
-            retention => Some(self.desk.after(retention)),
+            retention => Some(self.desk.wall_ms().saturating_add(retention)),
         };
         let mut issue = Issue::default();
         let mut response = OffsetCommitResponse::default();
@@ -120,7 +120,7 @@ impl Shard {
                             offset: partition.committed_offset,
                             leader_epoch: partition.committed_leader_epoch,
                             metadata: metadata.into(),
-                            commit_ms: self.desk.now_ms,
+                            commit_ms: self.desk.wall_ms(),
                             expire_ms,
                             topic_id: topic.topic_id,
                             record_offset: -1,

@@ -74,6 +74,8 @@ impl Default for Write {
 pub(crate) struct Desk {
     pub(super) config: Config,
     pub(super) now_ms: i64,
+    /// What the wall clock is ahead of `now_ms`.
+    pub(super) wall_ahead_ms: i64,
     pub(super) timers: Timers,
     pub(super) effects: VecDeque<Effect>,
     pub(super) writes: BTreeMap<AppendId, Write>,
@@ -85,6 +87,7 @@ impl Desk {
         Desk {
             config,
             now_ms: 0,
+            wall_ahead_ms: 0,
             timers: Timers::default(),
             effects: VecDeque::new(),
             writes: BTreeMap::new(),
@@ -108,7 +111,12 @@ impl Desk {
         self.effects.push_back(Effect::Notice(notice));
     }
 
-    /// The moment `ms` from now; a negative time has passed already.
+    /// Milliseconds since 1970: the time that records carry and are compared with.
+    pub(super) fn wall_ms(&self) -> i64 {
+        self.now_ms.saturating_add(self.wall_ahead_ms)
+    }
+
+    /// The deadline `ms` from now; a negative time has passed already.
     pub(super) fn after(&self, ms: impl Into<i64>) -> i64 {
         self.now_ms.saturating_add(ms.into())
     }

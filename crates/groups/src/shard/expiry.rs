@@ -45,13 +45,13 @@ impl Desk {
 
     fn is_over(&self, committed: &Committed, since: Since) -> bool {
         if let Some(expire_ms) = committed.expire_ms {
-            return self.now_ms >= expire_ms;
+            return self.wall_ms() >= expire_ms;
         }
         let since_ms = match since {
             Since::Commit => committed.commit_ms,
             Since::Emptied(ms) => ms,
         };
-        self.now_ms.saturating_sub(since_ms) >= self.config.offsets_retention_ms
+        self.wall_ms().saturating_sub(since_ms) >= self.config.offsets_retention_ms
     }
 }
 

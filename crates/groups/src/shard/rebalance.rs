@@ -37,7 +37,7 @@ impl Desk {
         self.timers.cancel(&Timer::Sync { group: group.id.clone() });
 
         let is_initial = group.is_empty();
-        group.transition(State::PreparingRebalance, self.now_ms);
+        group.transition(State::PreparingRebalance, self.wall_ms());
         self.notice(Notice::RebalanceStarted {
             group: group.id.clone(),
             generation: group.generation,
@@ -104,7 +104,7 @@ impl Desk {
             return None;
         }
         group.prolong_initial_delay = false;
-        group.start_generation(self.now_ms);
+        group.start_generation(self.wall_ms());
         if group.is_empty() {
             self.notice(Notice::GroupEmpty { group: group.id.clone(), generation: group.generation });
             let record = record::group(group, |_| Bytes::new());

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ottla_protocol::coordinator_records::group_metadata_value::{GroupMetadataValue, MemberMetadata};
 use ottla_records::ids::{NO_PRODUCER_ID, Offset, ProducerId};
 
+use super::desk::Write;
 use super::{Group, Shard};
+use crate::api::AppendId;
 use crate::classic::{Classic, State};
 use crate::foreign::{Foreign, Kind};
 use crate::member::{Member, Protocol};
@@ -57,6 +59,39 @@ impl Shard {
             }
             Parsed::Unknown => {}
         }
+        Ok(())
+    }
+
+    /// Begins a batch of the log that is above the high watermark: the next calls of
+    /// [`Shard::replay_uncommitted`] bring its records. It counts as an append of this shard; its outcome is
+    /// reported with [`Shard::appended`] when the high watermark has passed it.
+    pub fn begin_uncommitted(&mut self) -> AppendId {
+        self.desk.issued += 1;
+        self.desk.writes.insert(self.desk.issued, Write::default());
+        self.desk.issued
+    }
+
+    /// Takes in a record of batch `id` of [`Shard::begin_uncommitted`], which begins at offset `base`. As with what this
+    /// shard appends itself, groups change at once, and offsets show when they are committed.
+    pub fn replay_uncommitted(
+        &mut self,
+        id: AppendId,
+        base: Offset,
+        record: Logged<'_>,
+    ) -> Result<(), ReplayError> {
+        let parsed = parse(record.key, record.value)?;
+        let Parsed::Offset { group, topic, partition, value } = parsed else { return self.replay(record) };
+        if record.producer_id != NO_PRODUCER_ID {
+            // Hidden until the marker, which is behind it in the log.
+            return self.replay(record);
+        }
+        let place = Place { group: group.into(), topic: topic.into(), partition };
+        let value = value.map(|value| Committed::of_record(value, record.offset));
+        self.offsets.issue(id, &place, value);
+        self.ensure_group(&place.group);
+        let index = usize::try_from(record.offset - base).unwrap_or(0);
+        let write = self.desk.writes.get_mut(&id).expect("GROUPS-23 the batch was begun");
+        write.offsets.push((place, index));
         Ok(())
     }
 

@@ -106,7 +106,7 @@ impl Desk {
             Ok(()) => {
                 group.assign(|id| assignments.get(id).cloned().unwrap_or_default());
                 self.answer_syncs(group, ErrorCode::None);
-                group.transition(State::Stable, self.now_ms);
+                group.transition(State::Stable, self.wall_ms());
                 self.notice(Notice::RebalanceCompleted { group: group.id.clone(), generation });
             }
             Err(error) => {

@@ -2,9 +2,10 @@
 
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ottla_groups::{Append, Config, Effect, Logged, Record, Response, Shard};
+use ottla_groups::{Append, AppendId, Config, Effect, Logged, Record, Response, Shard};
 use ottla_protocol::coordinator_records::group_metadata_key::GroupMetadataKey;
 use ottla_protocol::coordinator_records::group_metadata_value::GroupMetadataValue;
 use ottla_protocol::coordinator_records::offset_commit_key::OffsetCommitKey;
@@ -36,6 +37,30 @@ impl Log {
         }
         shard.loaded(now_ms);
         shard
+    }
+
+    /// A shard that has read this log while the high watermark was `high_watermark`, and the offsets of the records
+    /// above it by the appends that they count as.
+    pub(crate) fn read_up_to(
+        &self,
+        config: Config,
+        now_ms: i64,
+        high_watermark: i64,
+    ) -> (Shard, BTreeMap<AppendId, i64>) {
+        let mut shard = Shard::new(config);
+        let mut uncommitted = BTreeMap::new();
+        for (offset, record) in (0..).zip(&self.records) {
+            let logged = Logged { offset, producer_id: -1, key: &record.key, value: record.value.as_deref() };
+            if offset < high_watermark {
+                shard.replay(logged).unwrap();
+                continue;
+            }
+            let id = shard.begin_uncommitted();
+            shard.replay_uncommitted(id, offset, logged).unwrap();
+            uncommitted.insert(id, offset);
+        }
+        shard.loaded(now_ms);
+        (shard, uncommitted)
     }
 }
 
