@@ -6,6 +6,7 @@
 mod daemon;
 mod dev;
 mod logging;
+mod owner;
 mod port_owner;
 mod start;
 
@@ -19,7 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "\
 usage: ottla COMMAND [ARGUMENTS]
 
-  dev [--port N] [--data-dir DIR] [--ephemeral]     a node for trying out; formats an empty ./ottla-data
+  dev [--nodes N] [--controllers M] [--port N] [--data-dir DIR] [--ephemeral]
+                                                    a cluster for trying out; formats an empty ./ottla-data
   kafka-storage random-uuid | format | info ...     as bin/kafka-storage.sh
   kafka-server-start [-daemon] FILE [--override property=value]*
   kafka-server-stop [--process-role ROLE] [--node-id ID]
@@ -30,9 +32,10 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let own = args.next().unwrap_or_default();
     let args: Vec<OsString> = args.collect();
-    // Called by a tool's name, through a link or as a copy?
+    owner::follow();
     // The allocator's arena would otherwise be backed by huge pages: 16 MiB for a node that needs two.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    // Called by a tool's name, through a link or as a copy?
     let name = Path::new(&own).file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     if let Some(code) = run(&name, &args) {
         return code;

@@ -1,4 +1,4 @@
-//! `ottla dev`, the README's first command: a node for trying out, with one screen of words.
+//! `ottla dev --nodes 1`: a node for trying out, with one screen of words.
 
 use std::fs;
 use std::process::Command;
@@ -24,7 +24,7 @@ pub fn run(tally: &mut Tally) -> Result<()> {
 
 fn dev(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.arg("dev").args(arguments);
+    command.args(["dev", "--nodes", "1"]).args(arguments);
     command
 }
 

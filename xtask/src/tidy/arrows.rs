@@ -36,7 +36,10 @@ const ROOMS: &[Room] = &[
 ];
 
 /// Packages beside the house: nothing on the floors depends on them.
-const BESIDE: &[&str] = &["xtask", "ottla-sim", "ottla-local-cluster"];
+const BESIDE: &[&str] = &["xtask", "ottla-sim", LOCAL_CLUSTER];
+
+/// Stands beside the house too; `ottla dev` is three processes that it keeps, and examples show such clusters.
+const LOCAL_CLUSTER: &str = "ottla-local-cluster";
 
 /// External crates that only some rooms may name outside of their tests.
 const KEPT_TO: &[(&str, &[&str])] = &[
@@ -94,6 +97,9 @@ fn inside(from: &str, to: &str, kind: &str, example: bool) -> Option<String> {
     let arrow = format!("{kind} dependency on {to}");
     if BESIDE.contains(&from) {
         return Some(format!("{arrow}: it depends on none of our crates"));
+    }
+    if to == LOCAL_CLUSTER && (example || from == "ottla-server") {
+        return None;
     }
     let Some(target) = ROOMS.iter().find(|r| r.name == to) else {
         return Some(format!("{arrow}: nothing depends on what stands beside the house"));
@@ -163,6 +169,7 @@ mod tests {
     fn faults(from: &str, dependencies: Value) -> Vec<String> {
         let mut packages: Vec<Value> =
             ROOMS.iter().filter(|r| r.name != from).map(|r| package(r.name, serde_json::json!([]))).collect();
+        packages.push(package(LOCAL_CLUSTER, serde_json::json!([])));
         if from != "xtask" {
             packages.push(package("xtask", serde_json::json!([])));
         }
@@ -181,6 +188,8 @@ mod tests {
         assert_eq!(faults("xtask", json!([{"name": "ottla-records", "kind": null}])).len(), 1);
         assert_eq!(faults("ottla-log", json!([{"name": "xtask", "kind": null}])).len(), 1);
         assert!(faults("ottla-broker", json!([{"name": "ottla-quorum", "kind": null}])).is_empty());
+        assert!(faults("ottla-server", json!([{"name": "ottla-local-cluster", "kind": null}])).is_empty());
+        assert_eq!(faults("ottla-broker", json!([{"name": "ottla-local-cluster", "kind": null}])).len(), 1);
         assert_eq!(faults("ottla-newcomer", json!([])).len(), 1);
     }
 

@@ -13,7 +13,7 @@ const GENERATED: &[&str] = &[
 ];
 
 /// Rooms whose sources may name `std::fs`.
-const FILES: &[&str] = &["log", "quorum", "tools", "server"];
+const FILES: &[&str] = &["log", "quorum", "tools", "server", "local-cluster"];
 
 /// Rooms that are pure: time, threads, sockets and chance come to them as arguments.
 const PURE: &[&str] = &["protocol", "raft", "groups", "metadata"];
