@@ -6,7 +6,10 @@
 
 mod clock;
 mod hosted;
+mod journal;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +23,10 @@ use tracing::debug;
 use uuid::Uuid;
 
 use crate::line_budget::LineBudget;
-use crate::partition::Partition;
 use crate::wait::Parked;
 use clock::Clock;
 use hosted::Hosted;
+use journal::Journal;
 
 /// Lines about groups that may be written at once, and the milliseconds after which there is one more.
 const LINES: (u32, i64) = (1_000, 200);
@@ -43,12 +46,14 @@ pub(crate) struct GroupHost {
     /// Shards whose appends wait for the high watermark, on their way to whoever follows it for them.
     behind: mpsc::UnboundedSender<Arc<Hosted>>,
     to_follow: Mutex<Option<mpsc::UnboundedReceiver<Arc<Hosted>>>>,
+    /// What was said last about why groups cannot be served.
+    said: Mutex<String>,
 }
 
 /// A shard whose log is to be read.
 pub(crate) struct Loading {
     index: i32,
-    partition: Arc<Partition>,
+    partition: Arc<dyn Journal>,
     hosted: Arc<Hosted>,
 }
 
@@ -68,6 +73,7 @@ impl GroupHost {
             earlier: Notify::new(),
             behind,
             to_follow: Mutex::new(Some(to_follow)),
+            said: Mutex::default(),
         }
     }
 
@@ -76,10 +82,13 @@ impl GroupHost {
     ///
     /// `None` when it was led here already: the leader's log is the truth, so a new epoch alone changes nothing for the
     /// groups (Kafka: an active coordinator stays active).
-    pub(crate) fn lead(&self, index: i32, partition: Arc<Partition>, leader_epoch: i32) -> Option<Loading> {
+    pub(crate) fn lead(&self, index: i32, partition: Arc<dyn Journal>, leader_epoch: i32) -> Option<Loading> {
         let mut shards = self.shards.write();
         if let Some(hosted) = shards.get(&index)
-            && hosted.partition.as_ref().is_some_and(|led| Arc::ptr_eq(led, &partition))
+            && hosted
+                .partition
+                .as_ref()
+                .is_some_and(|led| std::ptr::addr_eq(Arc::as_ptr(led), Arc::as_ptr(&partition)))
         {
             let hosted = hosted.clone();
             drop(shards);
@@ -130,6 +139,16 @@ impl GroupHost {
             Ok(response) => Answer::Now(response),
             Err(_) => Answer::Later(receiver),
         }
+    }
+
+    /// Whether `line` is another one than the last time: what clients cause every 100 ms is said once.
+    pub(crate) fn is_news(&self, line: &str) -> bool {
+        let mut said = self.said.lock();
+        let is_news = *said != line;
+        if is_news {
+            line.clone_into(&mut said);
+        }
+        is_news
     }
 
     /// The offsets partitions that are led here.
@@ -197,16 +216,14 @@ impl GroupHost {
         loop {
             let parked = Parked::new();
             partition.waiters().park(&parked);
-            let deadline = {
+            let (goes_on, deadline) = {
                 let mut inner = hosted.inner.lock();
                 hosted.settle(&mut inner, self.clock.now());
-                if inner.uncommitted.is_empty() {
-                    inner.is_followed = false;
-                }
+                inner.is_followed = !inner.uncommitted.is_empty();
                 (inner.is_followed, inner.shard.next_deadline())
             };
-            self.schedule(deadline.1);
-            if !deadline.0 {
+            self.schedule(deadline);
+            if !goes_on {
                 return;
             }
             parked.woken().await;

@@ -333,11 +333,6 @@ impl Node {
         ottla_groups::partition_for(group_id, count.unwrap_or(self.static_config.groups.offsets_partitions))
     }
 
-    /// A broker that clients may take for the controller: this one, which knows what to do with their requests.
-    pub(crate) fn any_alive_broker(&self, image: &Image) -> i32 {
-        if image.brokers.contains_key(&self.node_id()) { self.node_id() } else { -1 }
-    }
-
     /// Creates topics that clients ask for, if they may come into being this way; afterwards the image shows them.
     pub(crate) async fn auto_create(
         self: &Arc<Self>,

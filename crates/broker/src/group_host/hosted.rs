@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use super::clock::Now;
+use super::journal::Journal;
 use crate::line_budget::{LineBudget, tame};
-use crate::partition::Partition;
 
 /// One shard and what it needs of the outside.
 pub(super) struct Hosted {
     /// `None` for the shard that answers for partitions that are led elsewhere.
-    pub(super) partition: Option<Arc<Partition>>,
+    pub(super) partition: Option<Arc<dyn Journal>>,
     pub(super) lines: Arc<LineBudget>,
     /// Where a shard goes whose appends wait for the high watermark.
     pub(super) behind: mpsc::UnboundedSender<Arc<Hosted>>,
@@ -58,7 +58,7 @@ impl Inner {
 
 impl Hosted {
     pub(super) fn new(
-        partition: Option<Arc<Partition>>,
+        partition: Option<Arc<dyn Journal>>,
         leader_epoch: i32,
         shard: Shard,
         lines: Arc<LineBudget>,
@@ -115,7 +115,7 @@ impl Hosted {
             return;
         }
         // Once another epoch has begun the high watermark may count records that others wrote in the place of ours.
-        let Some(high_watermark) = partition.high_watermark_of(inner.leader_epoch) else { return };
+        let Some(high_watermark) = partition.high_watermark(inner.leader_epoch) else { return };
         while let Some(&Uncommitted { id, base_offset, end_offset }) = inner.uncommitted.front() {
             if end_offset > high_watermark {
                 return;
@@ -131,8 +131,7 @@ impl Hosted {
         for record in records {
             batch.append(&NewRecord::new(now.wall_ms, Some(&record.key), record.value.as_deref()));
         }
-        let appended = partition.append_own(&batch.build(), leader_epoch, now.wall_ms)?;
-        Ok((appended.base_offset, appended.next_offset))
+        partition.clone().append(&batch.build(), leader_epoch, now.wall_ms)
     }
 
     /// The partition is given up: everyone who waits is told so.

@@ -10,8 +10,8 @@ use ottla_records::{Batch, BatchIter, ControlRecord, Decompressor};
 use tracing::{error, info, warn};
 
 use super::hosted::{Hosted, Inner, Uncommitted};
+use super::journal::Journal;
 use super::{GroupHost, Loading};
-use crate::partition::Partition;
 
 /// Bytes of the log that are read at once while a shard is loaded.
 const LOAD_BYTES: usize = 4 * 1024 * 1024;
@@ -23,7 +23,7 @@ impl GroupHost {
     pub(crate) fn load(&self, loading: &Loading) {
         let Loading { index, partition, hosted } = loading;
         let started = std::time::Instant::now();
-        match replay(hosted, partition) {
+        match replay(hosted, &**partition) {
             Ok(records) => {
                 let now = self.clock.now();
                 let mut inner = hosted.inner.lock();
@@ -58,12 +58,12 @@ impl GroupHost {
     }
 }
 
-fn replay(hosted: &Hosted, partition: &Partition) -> Result<usize, String> {
+fn replay(hosted: &Hosted, partition: &dyn Journal) -> Result<usize, String> {
     let mut decompressor = Decompressor::new();
-    let (mut offset, end) = partition.load_range();
+    let (mut offset, end) = partition.range();
     let mut records = 0;
     while offset < end {
-        let bytes = partition.read_for_load(offset, LOAD_BYTES)?;
+        let bytes = partition.read(offset, LOAD_BYTES)?;
         let before = offset;
         let mut inner = hosted.inner.lock();
         if inner.resigned {
@@ -74,7 +74,9 @@ fn replay(hosted: &Hosted, partition: &Partition) -> Result<usize, String> {
             if batch.header().next_offset() <= offset {
                 continue;
             }
-            records += replay_batch(&mut inner, &mut decompressor, &batch, partition.high_watermark())?;
+            // When the lead is lost just now, nothing counts as committed.
+            let high_watermark = partition.high_watermark(inner.leader_epoch).unwrap_or(-1);
+            records += replay_batch(&mut inner, &mut decompressor, &batch, high_watermark)?;
             offset = batch.header().next_offset();
         }
         if offset == before {

@@ -12,6 +12,7 @@ use ottla_protocol::{ErrorCode, Listener};
 
 use crate::controller_host::{Turn, Unavailable};
 use crate::dispatch::Call;
+use crate::handle::metadata::for_controller;
 use crate::handle::operations;
 use crate::reply::{Outcome, Refusal};
 
@@ -42,7 +43,7 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let (brokers, controller_id) = if here == BROKERS {
         (
             brokers(&image, listener, version >= 2 && request.include_fenced_brokers),
-            node.any_alive_broker(&image),
+            for_controller(&image, node.node_id(), listener),
         )
     } else {
         (controllers(&image, listener), node.controller().leader().unwrap_or(-1))

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use ottla_metadata::Image;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
 use ottla_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use tracing::warn;
 
 use crate::dispatch::Call;
 use crate::node::Node;
@@ -24,16 +26,38 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let key_type = if version >= 1 { request.key_type } else { GROUP };
     let (node, to, listener) = (call.node().clone(), call.reply_to(), call.peer.listener_name.clone());
     let answer = move |node: &Arc<Node>| {
-        let found: Vec<Coordinator> = keys.iter().map(|key| find(node, key_type, key, &listener)).collect();
+        let image = node.image();
+        let seat = |key: &str| node.group_partition(key);
+        let found = keys.iter().map(|key| find(&image, key_type, key, seat(key), &listener)).collect();
         to.with(&response(version, found))
     };
-    if key_type != GROUP || node.image().topics.by_name(topic_names::OFFSETS).is_some() {
+    let image = node.image();
+    if key_type != GROUP || image.topics.by_name(topic_names::OFFSETS).is_some() {
+        return answer(&node).map(Outcome::Reply);
+    }
+    let needed = node.config().groups.offsets_replication_factor;
+    let alive = image.brokers.values().filter(|broker| broker.is_active()).count();
+    if let Some(shortage) = shortage(needed, alive) {
+        // The controller would only refuse it, and clients ask again every 100 ms: told once, until it is another one.
+        if node.groups().is_news(&shortage) {
+            warn!("{shortage}");
+        }
         return answer(&node).map(Outcome::Reply);
     }
     Ok(Outcome::Later(Box::pin(async move {
         node.auto_create(vec![topic_names::OFFSETS.to_owned()]).await;
         answer(&node)
     })))
+}
+
+/// Why `__consumer_offsets` cannot be made yet.
+fn shortage(needed: i16, alive: usize) -> Option<String> {
+    (usize::try_from(needed).is_ok_and(|needed| alive < needed)).then(|| {
+        format!(
+            "offsets topic needs {needed} brokers, {alive} alive: groups wait until there are more, or until \
+             offsets.topic.replication.factor is lower"
+        )
+    })
 }
 
 fn response(version: i16, mut found: Vec<Coordinator>) -> FindCoordinatorResponse {
@@ -51,7 +75,8 @@ fn response(version: i16, mut found: Vec<Coordinator>) -> FindCoordinatorRespons
     }
 }
 
-fn find(node: &Node, key_type: i8, key: &str, listener: &str) -> Coordinator {
+/// Who coordinates `key`, whose offsets partition is `partition`, for the clients of a listener.
+fn find(image: &Image, key_type: i8, key: &str, partition: i32, listener: &str) -> Coordinator {
     let failed = |error: ErrorCode, message: Option<&str>| Coordinator {
         key: key.to_owned(),
         node_id: -1,
@@ -71,8 +96,6 @@ fn find(node: &Node, key_type: i8, key: &str, listener: &str) -> Coordinator {
         }
         _ => return failed(ErrorCode::InvalidRequest, Some("Unknown coordinator key type.")),
     }
-    let image = node.image();
-    let partition = node.group_partition(key);
     let leader = image.partition(topic_names::OFFSETS, partition).map(|p| p.leader);
     let endpoint = leader
         .filter(|&id| image.is_alive(id, listener))
@@ -86,5 +109,78 @@ fn find(node: &Node, key_type: i8, key: &str, listener: &str) -> Coordinator {
             ..Default::default()
         },
         None => failed(ErrorCode::CoordinatorNotAvailable, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_metadata::Delta;
+    use ottla_protocol::metadata_records::register_broker_record::BrokerEndpoint;
+    use ottla_protocol::metadata_records::{
+        MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord,
+    };
+    use uuid::Uuid;
+
+    /// Brokers 1 (alive), 2 (fenced), 3 (alive, without the listener INSIDE); `__consumer_offsets` with a partition led
+    /// by each of them and one without a leader.
+    fn image() -> Image {
+        let mut delta = Delta::default();
+        for (broker_id, fenced, listeners) in
+            [(1, false, &["PLAIN", "INSIDE"][..]), (2, true, &["PLAIN", "INSIDE"]), (3, false, &["PLAIN"])]
+        {
+            let end_points = listeners.iter().zip(9000..).map(|(name, port)| BrokerEndpoint {
+                name: (*name).to_owned(),
+                host: format!("host{broker_id}"),
+                port,
+                ..Default::default()
+            });
+            let broker = RegisterBrokerRecord {
+                broker_id,
+                fenced,
+                end_points: end_points.collect(),
+                ..Default::default()
+            };
+            delta.replay(&MetadataRecord::from(broker)).unwrap();
+        }
+        let topic_id = Uuid::from_u128(9);
+        let topic = TopicRecord { name: topic_names::OFFSETS.to_owned(), topic_id };
+        delta.replay(&MetadataRecord::from(topic)).unwrap();
+        for (partition_id, leader) in [(0, 1), (1, 2), (2, 3), (3, -1)] {
+            let replicas = vec![1, 2, 3];
+            let partition = PartitionRecord {
+                partition_id,
+                topic_id,
+                isr: replicas.clone(),
+                replicas,
+                leader,
+                ..Default::default()
+            };
+            delta.replay(&MetadataRecord::from(partition)).unwrap();
+        }
+        delta.after().clone()
+    }
+
+    fn found(partition: i32, listener: &str) -> (i16, i32, String, i32) {
+        let one = find(&image(), GROUP, "g", partition, listener);
+        (one.error_code, one.node_id, one.host, one.port)
+    }
+
+    #[test]
+    fn the_leader_is_named_where_the_client_can_reach_it() {
+        assert_eq!(found(0, "PLAIN"), (0, 1, "host1".into(), 9000));
+        assert_eq!(found(0, "INSIDE"), (0, 1, "host1".into(), 9001));
+        let nobody = (ErrorCode::CoordinatorNotAvailable.code(), -1, String::new(), -1);
+        assert_eq!(found(1, "PLAIN"), nobody, "a fenced broker coordinates nothing");
+        assert_eq!(found(2, "INSIDE"), nobody, "it does not listen there");
+        assert_eq!(found(3, "PLAIN"), nobody, "nobody leads");
+        assert_eq!(found(9, "PLAIN"), nobody, "there is no such partition");
+    }
+
+    #[test]
+    fn a_topic_is_not_made_before_there_are_brokers_for_it() {
+        assert_eq!(shortage(2, 2), None);
+        assert_eq!(shortage(-1, 1), None);
+        assert!(shortage(2, 1).unwrap().starts_with("offsets topic needs 2 brokers, 1 alive"));
     }
 }

@@ -158,6 +158,15 @@ fn describe(image: &Image, topic: &Topic, ask: &Ask) -> MetadataResponseTopic {
     }
 }
 
+/// The broker that clients may take for the controller: this node if it can be used, else any other that can (-1: none).
+/// Any of them hands on what only the controller can do (KIP-590).
+pub(super) fn for_controller(image: &Image, node_id: i32, listener: &str) -> i32 {
+    if image.is_alive(node_id, listener) {
+        return node_id;
+    }
+    image.alive_brokers(listener).next().map_or(-1, |(broker, _)| broker.id)
+}
+
 fn answer(node: &Node, image: &Image, ask: &Ask, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
     let brokers = image
         .alive_brokers(&ask.listener_name)
@@ -171,8 +180,7 @@ fn answer(node: &Node, image: &Image, ask: &Ask, topics: Vec<MetadataResponseTop
     MetadataResponse {
         brokers,
         cluster_id: Some(node.cluster_id().to_owned()),
-        // Clients must find a broker behind this id; it hands on what only a controller can do (KIP-590).
-        controller_id: node.any_alive_broker(image),
+        controller_id: for_controller(image, node.node_id(), &ask.listener_name),
         topics,
         cluster_authorized_operations: if ask.cluster_operations { operations::CLUSTER } else { i32::MIN },
         ..Default::default()

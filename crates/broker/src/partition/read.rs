@@ -86,7 +86,7 @@ impl Partition {
     pub(crate) fn high_watermark_of(&self, leader_epoch: i32) -> Option<i64> {
         let state = self.state.lock();
         let leads = !state.gone && state.leading == Some(leader_epoch);
-        leads.then(|| state.log().high_watermark())
+        leads.then(|| self.high_watermark())
     }
 
     /// The offsets that a coordinator has to read when it takes the partition over.

@@ -1,0 +1,320 @@
+//! Shards on a partition whose high watermark the test moves.
+
+use std::time::Duration;
+
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use ottla_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use ottla_protocol::messages::{HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest};
+use ottla_records::Batch;
+
+use super::*;
+use crate::wait::Waiters;
+
+/// A partition in memory. Records are committed when the test says so.
+#[derive(Default)]
+struct Memory {
+    state: Mutex<State>,
+    waiters: Waiters,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    end: i64,
+    high_watermark: i64,
+    epoch: i32,
+    /// As with one replica: what is appended is committed.
+    is_alone: bool,
+}
+
+impl Journal for Memory {
+    fn append(self: Arc<Self>, batch: &[u8], epoch: i32, _now_ms: i64) -> Result<(i64, i64), ErrorCode> {
+        let mut state = self.state.lock();
+        if state.epoch != epoch {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let base = state.end;
+        let count = Batch::parse(batch).unwrap().header().next_offset();
+        state.bytes.extend_from_slice(&base.to_be_bytes());
+        state.bytes.extend_from_slice(&batch[8..]);
+        state.end += count;
+        if state.is_alone {
+            state.high_watermark = state.end;
+        }
+        Ok((base, state.end))
+    }
+
+    fn high_watermark(&self, leader_epoch: i32) -> Option<i64> {
+        let state = self.state.lock();
+        (state.epoch == leader_epoch).then_some(state.high_watermark)
+    }
+
+    fn range(&self) -> (i64, i64) {
+        (0, self.state.lock().end)
+    }
+
+    fn read(&self, offset: i64, _max_bytes: usize) -> Result<Vec<u8>, String> {
+        assert_eq!(offset, 0, "everything fits into one read");
+        Ok(self.state.lock().bytes.clone())
+    }
+
+    fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+}
+
+impl Memory {
+    fn commit_up_to(&self, offset: i64) {
+        self.state.lock().high_watermark = offset;
+        self.waiters.wake_all();
+    }
+
+    fn end(&self) -> i64 {
+        self.state.lock().end
+    }
+
+    /// The same log on another node.
+    fn copy(&self, epoch: i32) -> Arc<Memory> {
+        let state = self.state.lock();
+        let (bytes, end, high_watermark) = (state.bytes.clone(), state.end, state.high_watermark);
+        let state = State { bytes, end, high_watermark, epoch, is_alone: false };
+        Arc::new(Memory { state: Mutex::new(state), waiters: Waiters::default() })
+    }
+}
+
+/// A host that leads partition 0 in epoch 1, and its timers.
+struct Stage {
+    host: Arc<GroupHost>,
+    log: Arc<Memory>,
+}
+
+impl Stage {
+    fn new(is_alone: bool) -> Stage {
+        let state = State { epoch: 1, is_alone, ..State::default() };
+        Stage::on(Arc::new(Memory { state: Mutex::new(state), waiters: Waiters::default() }), 1)
+    }
+
+    fn on(log: Arc<Memory>, epoch: i32) -> Stage {
+        let config = Config { initial_rebalance_delay_ms: 0, write_timeout_ms: 300, ..Config::default() };
+        let host = Arc::new(GroupHost::new(config));
+        tokio::spawn(host.clone().run_timers());
+        let loading = host.lead(0, log.clone(), epoch).expect("a new shard is loaded");
+        host.load(&loading);
+        Stage { host, log }
+    }
+
+    fn ask(&self, request: Request) -> Answer {
+        self.host.ask(0, Client { id: "c", host: "/127.0.0.1", api_version: 7 }, request)
+    }
+
+    fn commit(&self, offset: i64) -> Answer {
+        let partition = OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
+        let topics = vec![OffsetCommitRequestTopic {
+            name: "t".into(),
+            partitions: vec![partition],
+            ..Default::default()
+        }];
+        self.ask(Request::OffsetCommit(OffsetCommitRequest {
+            group_id: "g".into(),
+            generation_id_or_member_epoch: -1,
+            retention_time_ms: -1,
+            topics,
+            ..Default::default()
+        }))
+    }
+
+    /// What a plain fetch sees; -1 for nothing.
+    fn committed(&self) -> i64 {
+        let topic =
+            OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0], ..Default::default() };
+        let group =
+            OffsetFetchRequestGroup { group_id: "g".into(), topics: Some(vec![topic]), ..Default::default() };
+        match self.ask(Request::OffsetFetch { group, require_stable: false }) {
+            Answer::Now(Response::OffsetFetch(group)) => group.topics[0].partitions[0].committed_offset,
+            _ => panic!("a plain fetch is answered at once"),
+        }
+    }
+
+    fn join(&self, group: &str) -> Answer {
+        let request = JoinGroupRequest {
+            group_id: group.into(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 10_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![JoinGroupRequestProtocol { name: "range".into(), metadata: "m".into() }],
+            // Static members get their id with the first join.
+            group_instance_id: Some(format!("i{}", Uuid::new_v4())),
+            ..Default::default()
+        };
+        self.ask(Request::JoinGroup { request, fresh: Uuid::new_v4() })
+    }
+}
+
+fn commit_error(response: Option<Response>) -> ErrorCode {
+    match response {
+        Some(Response::OffsetCommit(body)) => {
+            ErrorCode::from_i16(body.topics[0].partitions[0].error_code).unwrap()
+        }
+        other => panic!("not the answer to a commit: {other:?}"),
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(5), what).await.expect("it comes soon")
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn with_one_replica_the_answer_is_there_at_once() {
+    let stage = Stage::new(true);
+    let Answer::Now(answer) = stage.commit(5) else { panic!("nothing to wait for") };
+    assert_eq!(commit_error(Some(answer)), ErrorCode::None);
+    assert_eq!(stage.committed(), 5);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_answer_leaves_when_the_high_watermark_passes_its_records() {
+    let stage = Stage::new(false);
+    let first = stage.commit(5);
+    let first_end = stage.log.end();
+    let second = stage.commit(6);
+    assert!(matches!((&first, &second), (Answer::Later(_), Answer::Later(_))));
+    assert_eq!(stage.committed(), -1);
+
+    stage.log.commit_up_to(first_end);
+    assert_eq!(commit_error(soon(first.wait()).await), ErrorCode::None);
+    assert_eq!(stage.committed(), 5);
+
+    stage.log.commit_up_to(stage.log.end());
+    assert_eq!(commit_error(soon(second.wait()).await), ErrorCode::None);
+    assert_eq!(stage.committed(), 6);
+
+    // The next one is followed, too.
+    let third = stage.commit(7);
+    stage.log.commit_up_to(stage.log.end());
+    assert_eq!(commit_error(soon(third.wait()).await), ErrorCode::None);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_not_committed_in_time_is_an_error_that_clients_retry() {
+    let stage = Stage::new(false);
+    let answer = stage.commit(5);
+    assert_eq!(commit_error(soon(answer.wait()).await), ErrorCode::CoordinatorNotAvailable);
+    // It counts all the same once it is committed.
+    stage.log.commit_up_to(stage.log.end());
+    while stage.committed() != 5 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_waits_is_told_when_the_partition_goes() {
+    let stage = Stage::new(false);
+    let (joining, committing) = (stage.join("h"), stage.commit(5));
+    stage.host.resign(0);
+    assert_eq!(commit_error(soon(committing.wait()).await), ErrorCode::NotCoordinator);
+    match soon(joining.wait()).await {
+        Some(Response::JoinGroup(body)) => assert_eq!(body.error_code, ErrorCode::NotCoordinator.code()),
+        other => panic!("{other:?}"),
+    }
+    let Answer::Now(after) = stage.commit(6) else { panic!("there is nothing to wait for") };
+    assert_eq!(commit_error(Some(after)), ErrorCode::NotCoordinator);
+    let heartbeat = HeartbeatRequest { group_id: "h".into(), ..Default::default() };
+    match stage.ask(Request::Heartbeat(heartbeat)) {
+        Answer::Now(Response::Heartbeat(body)) => {
+            assert_eq!(body.error_code, ErrorCode::NotCoordinator.code());
+        }
+        _ => panic!("a heartbeat is answered at once"),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_high_watermark_of_another_epoch_commits_nothing() {
+    let stage = Stage::new(false);
+    let answer = stage.commit(5);
+    // Somebody else leads, and has written something in the place of this commit.
+    stage.log.state.lock().epoch = 2;
+    stage.log.commit_up_to(100);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(stage.committed(), -1);
+    stage.host.resign(0);
+    assert_eq!(commit_error(soon(answer.wait()).await), ErrorCode::NotCoordinator);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_new_epoch_alone_changes_nothing_for_the_groups() {
+    let stage = Stage::new(false);
+    let answer = stage.commit(5);
+    stage.log.state.lock().epoch = 2;
+    assert!(stage.host.lead(0, stage.log.clone(), 2).is_none(), "it is led here already");
+    stage.log.commit_up_to(stage.log.end());
+    assert_eq!(commit_error(soon(answer.wait()).await), ErrorCode::None);
+    let next = stage.commit(6);
+    stage.log.commit_up_to(stage.log.end());
+    assert_eq!(commit_error(soon(next.wait()).await), ErrorCode::None, "appends are made in the new epoch");
+    // A partition that was made anew is another one.
+    assert!(stage.host.lead(0, stage.log.copy(3), 3).is_some());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_new_leader_shows_only_what_is_committed() {
+    let before = Stage::new(false);
+    drop(before.commit(5));
+    let end_of_first = before.log.end();
+    before.log.commit_up_to(end_of_first);
+    drop(before.commit(6));
+
+    let after = Stage::on(before.log.copy(2), 2);
+    assert_eq!(after.committed(), 5);
+    let next = after.commit(7);
+    assert_eq!(after.committed(), 5);
+    after.log.commit_up_to(before.log.end());
+    while after.committed() != 6 {
+        tokio::task::yield_now().await;
+    }
+    after.log.commit_up_to(after.log.end());
+    assert_eq!(commit_error(soon(next.wait()).await), ErrorCode::None);
+    assert_eq!(after.committed(), 7);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn until_the_log_is_read_clients_are_told_to_wait() {
+    let stage = Stage::new(true);
+    drop(stage.commit(5));
+    let log = stage.log.copy(2);
+    let host = GroupHost::new(Config::default());
+    let loading = host.lead(0, log.clone(), 2).unwrap();
+    let stage = Stage { host: Arc::new(host), log };
+    let Answer::Now(answer) = stage.commit(6) else { panic!("it is answered at once") };
+    assert_eq!(commit_error(Some(answer)), ErrorCode::CoordinatorLoadInProgress);
+    let sync = SyncGroupRequest {
+        group_id: "g".into(),
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
+        ..Default::default()
+    };
+    match stage.ask(Request::SyncGroup(sync)) {
+        Answer::Now(Response::SyncGroup(body)) => {
+            assert_eq!(body.error_code, ErrorCode::CoordinatorLoadInProgress.code());
+        }
+        _ => panic!("it is answered at once"),
+    }
+    stage.host.load(&loading);
+    assert_eq!(stage.committed(), 5);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_log_that_is_given_up_while_it_is_read_is_not_served() {
+    let stage = Stage::new(true);
+    drop(stage.commit(5));
+    let host = GroupHost::new(Config::default());
+    let loading = host.lead(0, stage.log.copy(2), 2).unwrap();
+    host.resign(0);
+    host.load(&loading);
+    let stage = Stage { host: Arc::new(host), log: stage.log.clone() };
+    let Answer::Now(answer) = stage.commit(6) else { panic!("it is answered at once") };
+    assert_eq!(commit_error(Some(answer)), ErrorCode::NotCoordinator);
+}
