@@ -21,7 +21,7 @@ pub struct InSync {
 /// A change of the ISR for the controller: one partition of an AlterPartition request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// Names the proposal in [`Leader::answered`].
+    /// Counts the proposals of one [`Leader`].
     pub number: u64,
     /// The leader epoch it is made in.
     pub leader_epoch: LeaderEpoch,
@@ -190,13 +190,20 @@ impl Leader {
         proposal
     }
 
-    /// The controller answered proposal `number`. An answer to one that the image has overtaken says nothing.
+    /// The controller answered `proposal`. An answer to one that is not in flight (the image has overtaken it, it
+    /// is of an earlier leader epoch) says nothing.
     ///
     /// After a refusal that leaves open what the controller did, the proposal stays and the maximal ISR with it,
     /// until the image says more.
-    pub fn answered(&mut self, number: u64, answer: Answer, brokers: &impl Brokers, now_ms: i64) -> Progress {
+    pub fn answered(
+        &mut self,
+        proposal: &Proposal,
+        answer: Answer,
+        brokers: &impl Brokers,
+        now_ms: i64,
+    ) -> Progress {
         let mut progress = Progress::default();
-        let Some(pending) = self.pending.as_mut().filter(|pending| pending.proposal.number == number) else {
+        let Some(pending) = self.pending.as_mut().filter(|pending| pending.proposal == *proposal) else {
             return progress;
         };
         match answer {
