@@ -5,6 +5,7 @@ mod connections;
 mod cut;
 mod fetch;
 mod garbage;
+mod groups;
 mod hostile;
 mod offsets;
 mod order;
