@@ -20,12 +20,15 @@ mod machine_name;
 mod start;
 #[cfg(test)]
 mod tests;
+mod transport;
+mod waiting;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ottla_config::Listener;
 use ottla_metadata::Decision;
 use ottla_metadata::random::Seeded;
 use ottla_protocol::ErrorCode;
@@ -36,6 +39,7 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 pub(crate) use auto_create::auto_create;
+pub(crate) use start::Plan;
 
 use crate::node::Node;
 use desk::{Event, Lead};
@@ -101,6 +105,10 @@ pub(crate) struct ControllerHost {
     quorum: Handle,
     lead: Lead,
     shown: Shown,
+    /// The other controllers, as the transport finds them.
+    peers: transport::PeerStates,
+    /// The listeners of this node's controller, as others are told of them.
+    controllers: Vec<Listener>,
     /// This process, among all that ever ran under this node id.
     incarnation_id: Uuid,
     /// Epoch of this broker's registration; -1 before it has one.
@@ -202,7 +210,9 @@ impl ControllerHost {
     /// Ends the quorum and the threads. What was committed is on disk; what was not is answered with an error.
     pub(crate) fn stop(&self) {
         let Some(threads) = self.threads.lock().take() else { return };
-        if self.quorum.shutdown(STOP_MS).is_err() {
+        // Only a leader has something to hand over.
+        let hand_over_ms = if self.quorum.status().role == "Leader" { STOP_MS } else { 0 };
+        if self.quorum.shutdown(hand_over_ms).is_err() {
             warn!("the metadata quorum had stopped before");
         }
         if let Err(error) = threads.quorum.join() {

@@ -161,6 +161,15 @@ impl Dirs {
         }
         Ok(())
     }
+
+    /// Takes [`Dirs::begin`] back: nothing was opened for clients, and what was clean is clean.
+    pub(crate) fn end(&self) {
+        for dir in self.all.iter().filter(|dir| dir.clean && dir.is_online()) {
+            if let Err(error) = dir.log.mark_clean_shutdown(dir.clean_broker_epoch.unwrap_or(-1)) {
+                tracing::warn!("cannot mark {} as cleanly closed: {error}", dir.path().display());
+            }
+        }
+    }
 }
 
 /// Opens, locks and reads every directory; writes nothing.

@@ -12,11 +12,11 @@ use ottla_config::describe::BrokerConfigs;
 use ottla_metadata::Image;
 use ottla_protocol::{ErrorCode, Listener};
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::admission::{self, Admission};
-use crate::controller_host::ControllerHost;
+use crate::controller_host::{ControllerHost, Plan};
 use crate::dirs::{self, Dir};
 use crate::disk::DiskPool;
 use crate::fetch_session::Sessions;
@@ -59,14 +59,24 @@ pub struct Node {
     bound: Vec<(String, SocketAddr)>,
     threads: Mutex<Vec<network::Handle>>,
     main: Mutex<Option<MainThread>>,
+    /// Set by whoever wants a start to end that waits for others.
+    interrupt: Arc<AtomicBool>,
     stopping: AtomicBool,
     failed: Notify,
 }
 
 /// The thread that accepts connections and runs what happens by the clock.
 struct MainThread {
-    stop: tokio::sync::oneshot::Sender<()>,
+    opened: mpsc::UnboundedSender<Opened>,
     join: std::thread::JoinHandle<()>,
+}
+
+/// What the main thread takes on.
+struct Opened {
+    /// Listeners that accept from now on.
+    sockets: Vec<Accepting>,
+    /// Whether a broker's timers run from now on.
+    timers: bool,
 }
 
 impl std::fmt::Debug for Node {
@@ -79,29 +89,31 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
-    /// Starts a node: returns once it answers clients.
+    /// Starts a node: returns once it serves what its roles are for. A broker then answers clients; a controller
+    /// takes part in the quorum, whoever else is there.
     ///
     /// # Errors
     /// Everything that keeps it from serving; then nothing runs any more, and nothing was changed on the disk but
     /// what recovery repairs.
     pub fn start(config: NodeConfig) -> Result<Arc<Node>, StartError> {
-        if !config.roles.controller {
-            return Err(StartError::NotServedYet(
-                "process.roles=broker needs a controller in another process, which is not served yet (docs/STATUS.md)\n    next: process.roles=broker,controller".into(),
-            ));
-        }
-        if !config.roles.broker {
-            return Err(StartError::NotServedYet(
-                "process.roles=controller alone is not served yet (docs/STATUS.md)\n    next: process.roles=broker,controller".into(),
-            ));
-        }
+        Node::start_unless(config, Arc::default())
+    }
+
+    /// [`Node::start`], which may take as long as other nodes are not there; setting `interrupt` ends it.
+    ///
+    /// # Errors
+    /// As [`Node::start`], and [`StartError::Interrupted`].
+    pub fn start_unless(config: NodeConfig, interrupt: Arc<AtomicBool>) -> Result<Arc<Node>, StartError> {
         let dirs = dirs::open(&config)?;
-        let sockets = bind(&config)?;
-        dirs.begin()?;
-        let bound = sockets
+        let (brokers, controllers): (Vec<_>, Vec<_>) =
+            bind(&config)?.into_iter().partition(|socket| socket.listener == Listener::Broker);
+        let bound: Vec<(String, SocketAddr)> = brokers
             .iter()
+            .chain(&controllers)
             .filter_map(|s| Some((s.listener_name.to_string(), s.socket.local_addr().ok()?)))
             .collect();
+        let port = |name: &str| bound.iter().find(|(bound, _)| bound == name).map(|(_, at)| at.port());
+        let plan = Plan::new(&config, &dirs, port)?;
         let node = Arc::new(Node {
             cluster_id: dirs.cluster_id.clone(),
             previous_broker_epoch: dirs.previous_broker_epoch,
@@ -118,6 +130,7 @@ impl Node {
             bound,
             threads: Mutex::default(),
             main: Mutex::default(),
+            interrupt,
             stopping: AtomicBool::new(false),
             failed: Notify::new(),
             static_config: config.clone(),
@@ -125,22 +138,51 @@ impl Node {
             producer_ids: ProducerIds::default(),
             config: ArcSwap::from_pointee(config),
         });
-        let controller = ControllerHost::start(&node, dirs)?;
+        // What the files and sockets themselves refuse is behind us: from here on a crash is a crash. What is
+        // refused later stops the node in order, which leaves the markers again.
+        dirs.begin()?;
+        let controller = match ControllerHost::start(&node, plan) {
+            Ok(controller) => controller,
+            Err(error) => {
+                dirs.end();
+                return Err(error);
+            }
+        };
         assert!(node.controller.set(controller).is_ok(), "NODE-1 a node has one controller host");
-        let joined = node.controller().join_cluster(&node);
-        let serving = joined.and_then(|()| {
-            node.put_strays_aside();
-            node.serve(sockets)
-        });
-        if let Err(error) = serving {
+        if let Err(error) = node.serve(brokers, controllers) {
             node.stop();
             return Err(error);
         }
         Ok(node)
     }
 
-    /// Network threads, listeners, timers.
-    fn serve(self: &Arc<Self>, sockets: Vec<Accepting>) -> Result<(), StartError> {
+    /// Controllers must hear each other before there is a quorum; clients are answered once this broker is one of
+    /// the cluster's.
+    fn serve(
+        self: &Arc<Self>,
+        brokers: Vec<Accepting>,
+        controllers: Vec<Accepting>,
+    ) -> Result<(), StartError> {
+        self.start_threads()?;
+        self.take_on(Opened { sockets: controllers, timers: false });
+        self.controller().wait_for_quorum(self)?;
+        if self.static_config.roles.broker {
+            self.controller().join_cluster(self)?;
+            self.put_strays_aside();
+            self.take_on(Opened { sockets: brokers, timers: true });
+        }
+        Ok(())
+    }
+
+    fn take_on(&self, opened: Opened) {
+        if let Some(main) = &*self.main.lock() {
+            // The thread ends only when this node stops.
+            let _ = main.opened.send(opened);
+        }
+    }
+
+    /// Network threads, and the thread that accepts.
+    fn start_threads(self: &Arc<Self>) -> Result<(), StartError> {
         let config = self.config();
         let limits = Limits {
             request_max_bytes: config.sockets.request_max_bytes,
@@ -157,35 +199,41 @@ impl Node {
             .map_err(StartError::Thread)?;
         let senders: Vec<_> = threads.iter().map(|t| t.accepted.clone()).collect();
         *self.threads.lock() = threads;
-        let (admission, lines) = (self.admission.clone(), self.lines.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(StartError::Thread)?;
-        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (opened, mut openings) = mpsc::unbounded_channel();
         let node = self.clone();
         let join = std::thread::Builder::new()
             .name("node".into())
             .spawn(move || {
                 runtime.block_on(async move {
-                    for socket in sockets {
-                        if let Err(error) =
-                            listen::accept(socket, admission.clone(), lines.clone(), senders.clone())
-                        {
-                            error!("a listener cannot accept: {error}");
-                        }
+                    // Ends when the node stops: it has the other end.
+                    while let Some(opened) = openings.recv().await {
+                        node.run_opened(opened, &senders);
                     }
-                    drop(senders);
-                    tokio::spawn(node.groups.clone().run_timers());
-                    tokio::spawn(housekeeping::run(node.clone()));
-                    tokio::spawn(heartbeat(node));
-                    let _ = stopped.await;
                 });
             })
             .map_err(StartError::Thread)?;
-        *self.main.lock() = Some(MainThread { stop, join });
+        *self.main.lock() = Some(MainThread { opened, join });
         Ok(())
+    }
+
+    fn run_opened(self: &Arc<Self>, opened: Opened, senders: &[mpsc::UnboundedSender<network::Accepted>]) {
+        for socket in opened.sockets {
+            let accepting =
+                listen::accept(socket, self.admission.clone(), self.lines.clone(), senders.to_vec());
+            if let Err(error) = accepting {
+                error!("a listener cannot accept: {error}");
+            }
+        }
+        if opened.timers {
+            tokio::spawn(self.groups.clone().run_timers());
+            tokio::spawn(housekeeping::run(self.clone()));
+            tokio::spawn(heartbeat(self.clone()));
+        }
     }
 
     /// Stops the node: controlled shutdown, connections closed, everything flushed and marked as clean.
@@ -194,9 +242,12 @@ impl Node {
             return;
         }
         self.controller().leave_cluster(self);
+        let broker_epoch = self.controller().broker_epoch();
+        // While the connections live: a leader that resigns hears on them who follows it.
+        self.controller().stop();
         // The acceptors and the timers hold the network threads' senders: with them gone, those threads end too.
         if let Some(main) = self.main.lock().take() {
-            let _ = main.stop.send(());
+            drop(main.opened);
             let _ = main.join.join();
         }
         for thread in self.threads.lock().drain(..) {
@@ -207,9 +258,7 @@ impl Node {
             self.groups.resign(index);
         }
         self.disk.stop();
-        let broker_epoch = self.controller().broker_epoch();
-        // The quorum's log lies in one of the directories that are marked as closed afterwards.
-        self.controller().stop();
+        // The quorum's log lies in one of these directories.
         housekeeping::close_all(self, broker_epoch);
         info!("shutdown of node {} completed", self.node_id());
     }
@@ -312,6 +361,11 @@ impl Node {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Whether a start that waits has to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::SeqCst)
     }
 
     pub(crate) fn unstable_api_versions(&self) -> bool {

@@ -95,9 +95,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// The roles of this node wait for the multi-node work.
-    #[error("{0}")]
-    NotServedYet(String),
+    /// Ended from outside while it waited for other nodes.
+    #[error("the start was interrupted while it waited for other nodes")]
+    Interrupted,
     /// The metadata quorum cannot start.
     #[error("the metadata quorum cannot start: {0}")]
     Quorum(String),

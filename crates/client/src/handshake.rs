@@ -7,6 +7,9 @@ use ottla_protocol::{ApiKey, ErrorCode};
 
 use crate::{CallError, Connection};
 
+/// The first version of ApiVersions that tells the client's software.
+const SOFTWARE_NAME_FROM: i16 = 3;
+
 /// What the other side speaks.
 #[derive(Debug, Clone, Default)]
 pub struct Versions {
@@ -46,14 +49,17 @@ pub(crate) async fn handshake(connection: &Connection) -> Result<Versions, CallE
         client_software_name: "ottla".to_owned(),
         client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    // Version 3 is the first that carries the software's name; 4 adds nothing that is needed here.
-    let version = ApiVersionsRequest::MAX_VERSION.min(3);
+    let mut version = ApiKey::ApiVersions.info().highest(false);
     let body = connection.exchange(ApiKey::ApiVersions, version, &request, None).await?;
     let refused = body.get(..2) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
     if !refused {
         return Ok(Versions::new(ApiVersionsResponse::decode_sharing(&body, version)?));
     }
-    let old = ApiVersionsRequest::default();
-    let body = connection.exchange(ApiKey::ApiVersions, 0, &old, None).await?;
-    Ok(Versions::new(ApiVersionsResponse::decode_sharing(&body, 0)?))
+    // The refusal names the range that is known, or (from long ago) nothing.
+    let known = Versions::new(ApiVersionsResponse::decode_sharing(&body, 0)?);
+    version = known.common(ApiKey::ApiVersions, 0, version - 1).unwrap_or(0);
+    let named = version >= SOFTWARE_NAME_FROM;
+    let request = if named { request } else { ApiVersionsRequest::default() };
+    let body = connection.exchange(ApiKey::ApiVersions, version, &request, None).await?;
+    Ok(Versions::new(ApiVersionsResponse::decode_sharing(&body, version)?))
 }

@@ -100,7 +100,8 @@ fn row(family: &str, key: &Key) -> String {
 #[ignore = "needs a JDK and Apache Kafka's jars"]
 fn table_equals_the_jar() {
     let mut ours: Vec<String> = Vec::new();
-    for key in keys::node_keys() {
+    // Keys of our own are in no jar.
+    for key in keys::node_keys().iter().filter(|key| !key.name.starts_with("ottla.")) {
         ours.push(row(if keys::is_dynamic_only(key.name) { "broker-dynamic" } else { "broker" }, key));
     }
     for (family, list) in [

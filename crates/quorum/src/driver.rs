@@ -178,6 +178,7 @@ impl<L: Listener, T: Transport> Loop<L, T> {
             Command::Response { correlation, response } => {
                 self.replica.response(now, correlation, response);
             }
+            Command::PeerRefused { peer } => self.replica.peer_refused(now, peer),
             Command::BeginSnapshot { id, answer } => {
                 let _ = answer.send(self.replica.snapshot_header(id));
             }

@@ -85,6 +85,9 @@ pub(crate) enum Command {
         correlation: u64,
         response: Option<Response>,
     },
+    PeerRefused {
+        peer: i32,
+    },
     BeginSnapshot {
         id: SnapshotId,
         answer: Sender<Result<SnapshotHeader, BeginSnapshotError>>,
@@ -165,6 +168,11 @@ impl Handle {
     /// The answer to a request that went out by the [`crate::Transport`]; `None` if there was none.
     pub fn response(&self, correlation: u64, response: Option<Response>) {
         self.send(Command::Response { correlation, response });
+    }
+
+    /// The endpoint of a peer refuses connections; see [`ottla_raft::Node::handle_peer_refused`].
+    pub fn peer_refused(&self, peer: i32) {
+        self.send(Command::PeerRefused { peer });
     }
 
     /// How the replica is doing, as of its last step.

@@ -43,6 +43,8 @@ pub struct Config {
     pub fetch_snapshot_max_bytes: i32,
     /// `controller.quorum.auto.join.enable`
     pub auto_join: bool,
+    /// Runs early when the leader's endpoint refuses connections; not in Kafka.
+    pub early_election: bool,
 }
 
 impl Config {
@@ -67,6 +69,7 @@ impl Config {
             fetch_max_bytes: 1 << 20,
             fetch_snapshot_max_bytes: 1 << 20,
             auto_join: false,
+            early_election: true,
         }
     }
 

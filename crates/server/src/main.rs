@@ -8,6 +8,7 @@ mod dev;
 mod logging;
 mod owner;
 mod port_owner;
+mod signals;
 mod start;
 
 use std::ffi::{OsStr, OsString};

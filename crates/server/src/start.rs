@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use ottla_broker::{Node, StartError};
 use ottla_config::NodeConfig;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::signals::Signals;
 use crate::{daemon, logging, port_owner};
 
 const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
@@ -113,17 +113,25 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         info!("{} ignored: there is no JVM here", ignored.join(", "));
     }
     let shown = arguments.file.display().to_string();
-    let node = start(config).map_err(|message| message.replace("FILE", &shown))?;
+    let mut signals = Signals::listen();
+    let Some(node) = start(config, &signals).map_err(|message| message.replace("FILE", &shown))? else {
+        return Ok(());
+    };
     daemon::tell_ready();
-    wait_and_stop(&node);
+    wait_and_stop(&node, &mut signals);
     Ok(())
 }
 
-/// Starts a node and logs Kafka's line about it.
-pub(crate) fn start(config: NodeConfig) -> Result<Arc<Node>, String> {
+/// Starts a node and logs Kafka's line about it; nothing if it was told to stop while it waited for other nodes.
+pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Arc<Node>>, String> {
     let started = Instant::now();
     let id = config.node_id;
-    let node = Node::start(config).map_err(|error| {
+    let started_node = Node::start_unless(config, signals.flag());
+    if let Err(StartError::Interrupted) = started_node {
+        info!("[KafkaRaftServer] stopped");
+        return Ok(None);
+    }
+    let node = started_node.map_err(|error| {
         let mut text = error.to_string();
         if let StartError::Bind { address, source, .. } = &error
             && source.kind() == std::io::ErrorKind::AddrInUse
@@ -138,27 +146,20 @@ pub(crate) fn start(config: NodeConfig) -> Result<Arc<Node>, String> {
         text
     })?;
     info!("[KafkaRaftServer nodeId={id}] Kafka Server started ({} ms)", started.elapsed().as_millis());
-    Ok(node)
+    Ok(Some(node))
 }
 
 /// Waits for SIGTERM, SIGINT or the node's own end, then stops it: controlled shutdown, everything flushed.
-pub(crate) fn wait_and_stop(node: &Arc<Node>) {
+pub(crate) fn wait_and_stop(node: &Arc<Node>, signals: &mut Signals) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(async {
-            let (Ok(mut term), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                warn!("cannot listen for signals");
-                return node.failed().await;
-            };
             tokio::select! {
-                _ = term.recv() => info!("SIGTERM: stopping"),
-                _ = interrupt.recv() => info!("SIGINT: stopping"),
+                () = signals.told() => {}
                 () = node.failed() => {}
             }
         }),
-        Err(error) => warn!("cannot listen for signals: {error}"),
+        Err(error) => warn!("cannot wait for signals: {error}"),
     }
     node.stop();
     info!("[KafkaRaftServer] stopped");

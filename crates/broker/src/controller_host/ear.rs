@@ -1,5 +1,4 @@
-//! What the quorum tells: decoded on its thread, handed to the desk and to the follower. And the way out to other
-//! nodes, of which there is none yet.
+//! What the quorum tells: decoded on its thread, handed to the desk and to the follower.
 
 use std::sync::{Arc, Weak, mpsc};
 
@@ -8,9 +7,8 @@ use ottla_metadata::{Image, snapshot};
 use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_protocol::wire::DecodeError;
 use ottla_quorum::snapshots::SnapshotError;
-use ottla_quorum::{Committed, Handle, Leadership, Listener, QuorumError, SnapshotReader, Transport};
-use ottla_raft::{Destination, Request};
-use tracing::{debug, error};
+use ottla_quorum::{Committed, Leadership, Listener, QuorumError, SnapshotReader};
+use tracing::error;
 
 use super::desk::Event;
 use super::follower::News;
@@ -118,16 +116,6 @@ impl Listener for Ear {
 
     fn failed(&mut self, error: &QuorumError) {
         self.give_up(&format!("the metadata quorum failed: {error}"));
-    }
-}
-
-/// Nodes do not speak to each other yet: every request ends without an answer, as if the other node were down.
-pub(super) struct Alone(pub(super) Handle);
-
-impl Transport for Alone {
-    fn send(&mut self, to: Destination, correlation: u64, _request: Request) {
-        debug!(?to, "a request to another controller is not sent: this node speaks to none");
-        self.0.response(correlation, None);
     }
 }
 

@@ -11,15 +11,15 @@ use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::{Controller, Settings};
 use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_quorum::{Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, format};
-use ottla_raft::{Endpoints, HostPort, ReplicaKey, VersionRange, VoterSet};
+use ottla_raft::{Endpoints, HostPort, VersionRange, VoterSet};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::desk::{Desk, Lead, Periods};
-use super::ear::{Alone, Ear};
+use super::ear::Ear;
 use super::follower::{Follower, Shown, SnapshotRules};
 use super::machine_name::machine_name;
-use super::{ControllerHost, STOP_MS, Threads};
+use super::{ControllerHost, STOP_MS, Threads, transport};
 use crate::config_rules::Rules;
 use crate::dirs::Dirs;
 use crate::node::Node;
@@ -28,36 +28,63 @@ use crate::start_error::StartError;
 /// The levels of `kraft.version` that this node supports.
 const KRAFT_VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
 
+/// What a start needs to know of the quorum, read and checked before anything is changed.
+pub(crate) struct Plan {
+    replica: ReplicaConfig,
+    bootstrap: Bootstrap,
+    controllers: Vec<Listener>,
+    metadata_log: std::path::PathBuf,
+}
+
+impl Plan {
+    /// Reads and checks; changes nothing.
+    pub(crate) fn new(
+        config: &NodeConfig,
+        dirs: &Dirs,
+        bound_port: impl Fn(&str) -> Option<u16>,
+    ) -> Result<Plan, StartError> {
+        let controllers = resolve(&config.listeners.advertised_controllers, bound_port, &machine_name());
+        Ok(Plan {
+            bootstrap: read_bootstrap(dirs)?,
+            replica: replica_config(config, dirs, &controllers),
+            controllers,
+            metadata_log: dirs.metadata.path().join(ottla_quorum::METADATA_DIRECTORY),
+        })
+    }
+}
+
 impl ControllerHost {
-    /// Opens the metadata log, starts the quorum and the controller, and waits until this node leads and shows what
-    /// is committed. The image is given to [`Node::publish`] from then on.
-    pub(crate) fn start(node: &Arc<Node>, dirs: Dirs) -> Result<ControllerHost, StartError> {
+    /// Opens the metadata log and starts the quorum and the controller. The image is given to [`Node::publish`] from
+    /// then on; [`ControllerHost::wait_for_quorum`] waits for what is in it.
+    pub(crate) fn start(node: &Arc<Node>, plan: Plan) -> Result<ControllerHost, StartError> {
         let config = node.static_config();
-        let bootstrap = read_bootstrap(&dirs)?;
-        let name = machine_name();
-        let controllers =
-            resolve(&config.listeners.advertised_controllers, |name| node.bound_port(name), &name);
-        let replica = replica_config(config, &dirs, &controllers)?;
+        let Plan { replica, bootstrap, controllers, metadata_log } = plan;
+        let alone = replica.raft.static_voters.is_empty() && replica.raft.bootstrap.is_empty();
         let (events, desk_inbox) = mpsc::channel();
         let (news, follower_inbox) = mpsc::channel();
         let ear = Ear::new(events.clone(), news, Arc::downgrade(node));
+        let (wire, sender) = transport::channel(config);
+        let peers = sender.peers();
         let (driver, quorum) =
-            Driver::start(DriverConfig::new(replica), ear, Alone).map_err(|error| {
-                let path = dirs.metadata.path().join(ottla_quorum::METADATA_DIRECTORY);
+            Driver::start(DriverConfig::new(replica), ear, move |_| wire).map_err(|error| {
                 StartError::Quorum(format!(
                     "{}: {error}\n    nothing was changed; next: put back a copy of this directory, or, if its topics are not needed, format the node anew",
-                    path.display()
+                    metadata_log.display()
                 ))
             })?;
         let stop_quorum = |driver: Driver| {
             let _ = quorum.shutdown(STOP_MS);
             let _ = driver.join();
         };
-        let own = ReplicaKey::new(config.node_id, dirs.metadata_dir_id);
-        let voters = quorum.status().voters;
-        if !voters.is_only(&own) {
+        if alone && quorum.status().voters.is_empty() {
             stop_quorum(driver);
-            return Err(several_voters(&voters));
+            return Err(StartError::Quorum(
+                "this directory was formatted without voters, and no other controller can be asked for them\n    next: format it with --standalone, or set controller.quorum.bootstrap.servers".into(),
+            ));
+        }
+        if let Err(error) = sender.start(quorum.clone()) {
+            stop_quorum(driver);
+            return Err(error);
         }
         let (lead, shown) = (Lead::default(), Shown::default());
         let rules = SnapshotRules {
@@ -73,7 +100,7 @@ impl ControllerHost {
             shown.clone(),
             rules,
         );
-        let controller = Controller::new(settings(config, &dirs.cluster_id), Box::new(config_rules(node)));
+        let controller = Controller::new(settings(config, node.cluster_id()), Box::new(config_rules(node)));
         let seed = Uuid::new_v4().as_u128() as u64;
         let periods = Periods {
             no_op_ms: config.metadata.idle_interval_ms.map(i64::from),
@@ -87,43 +114,18 @@ impl ControllerHost {
             Desk::new(controller, quorum.clone(), events.clone(), seed, bootstrap, lead.clone(), periods);
         let follower = spawn("metadata", Arc::downgrade(node), move || follower.run(&follower_inbox))?;
         let desk = spawn("controller", Arc::downgrade(node), move || desk.run(&desk_inbox))?;
-        let host = ControllerHost {
+        Ok(ControllerHost {
             events,
             quorum,
             lead,
             shown,
+            peers,
+            controllers,
             incarnation_id: Uuid::new_v4(),
             broker_epoch,
             threads: Mutex::new(Some(Threads { quorum: driver, desk, follower })),
-        };
-        let wait = Duration::from_millis(config.broker.registration_timeout_ms.max(1) as u64);
-        if !host.lead.wait(wait) {
-            let status = host.quorum.status();
-            host.stop();
-            return Err(StartError::Quorum(format!(
-                "no controller became active within {} ms (role {}, epoch {}, leader {:?})",
-                wait.as_millis(),
-                status.role,
-                status.epoch,
-                status.leader
-            )));
-        }
-        host.register_controller(&controllers);
-        Ok(host)
+        })
     }
-}
-
-fn several_voters(voters: &VoterSet) -> StartError {
-    let ids: Vec<String> = voters.ids().map(|id| id.to_string()).collect();
-    if ids.is_empty() {
-        return StartError::Quorum(
-            "this directory was formatted without voters, and no other controller can be asked for them\n    next: format it with --standalone, or set controller.quorum.voters".into(),
-        );
-    }
-    StartError::NotServedYet(format!(
-        "the voters of the metadata quorum are {}; a quorum of more than this node is not served yet (docs/STATUS.md)\n    next: a single voter, this node",
-        ids.join(", ")
-    ))
 }
 
 /// Runs `work` on a named thread; a node whose controller panicked cannot go on.
@@ -207,11 +209,7 @@ pub(super) fn resolve(
         .collect()
 }
 
-fn replica_config(
-    config: &NodeConfig,
-    dirs: &Dirs,
-    controllers: &[Listener],
-) -> Result<ReplicaConfig, StartError> {
+fn replica_config(config: &NodeConfig, dirs: &Dirs, controllers: &[Listener]) -> ReplicaConfig {
     let quorum = &config.quorum;
     let listener = config.listeners.controller_names.first().cloned().unwrap_or_default();
     let voters = quorum
@@ -219,9 +217,6 @@ fn replica_config(
         .iter()
         .map(|voter| (voter.id, HostPort::new(voter.address.host.clone(), voter.address.port)));
     let voters = VoterSet::from_static(&listener, voters);
-    if !voters.is_empty() && (voters.len() > 1 || voters.get(config.node_id).is_none()) {
-        return Err(several_voters(&voters));
-    }
     let endpoints = controllers
         .iter()
         .map(|at| (at.name.clone(), HostPort::new(at.host.clone().unwrap_or_default(), at.port)));
@@ -244,9 +239,10 @@ fn replica_config(
         fetch_max_bytes: quorum.fetch_max_bytes,
         fetch_snapshot_max_bytes: quorum.fetch_snapshot_max_bytes,
         auto_join: quorum.auto_join,
+        early_election: quorum.early_election,
         ..ottla_raft::Config::new(dirs.cluster_id.clone(), config.node_id, dirs.metadata_dir_id)
     };
-    Ok(ReplicaConfig {
+    ReplicaConfig {
         log_dir: dirs.metadata.clone(),
         clean: dirs.metadata_clean,
         raft,
@@ -256,7 +252,7 @@ fn replica_config(
         },
         retention: Retention { bytes: config.metadata.retention_bytes, ms: config.metadata.retention_ms },
         seed: Uuid::new_v4().as_u128() as u64,
-    })
+    }
 }
 
 #[cfg(test)]

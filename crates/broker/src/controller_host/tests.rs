@@ -18,13 +18,22 @@ use ottla_raft::{Endpoints, HostPort, VoterSet};
 use uuid::Uuid;
 
 use super::desk::{Desk, Event, Lead, Periods};
-use super::ear::{Alone, Ear};
+use super::ear::Ear;
 use super::follower::News;
 use super::{Answer, Turn, Unavailable};
 use crate::config_rules::Rules;
 
 const CLUSTER: &str = "test-cluster";
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The only voter speaks to nobody.
+struct Nobody(Handle);
+
+impl ottla_quorum::Transport for Nobody {
+    fn send(&mut self, _to: ottla_raft::Destination, correlation: u64, _request: ottla_raft::Request) {
+        self.0.response(correlation, None);
+    }
+}
 
 struct Host {
     quorum: Handle,
@@ -50,7 +59,7 @@ impl Host {
         let (limits, retention) = (LogLimits::default(), Retention::default());
         let replica = ReplicaConfig { log_dir, clean: false, raft, limits, retention, seed: 1 };
         let ear = Ear::new(events.clone(), sender, Weak::new());
-        let (driver, quorum) = Driver::start(DriverConfig::new(replica), ear, Alone).expect("a quorum");
+        let (driver, quorum) = Driver::start(DriverConfig::new(replica), ear, Nobody).expect("a quorum");
         let file =
             b"process.roles=broker,controller\nnode.id=1\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n\
                      controller.listener.names=CONTROLLER\ncontroller.quorum.voters=1@localhost:9093\n";

@@ -14,7 +14,7 @@ use crate::dispatch::Call;
 use crate::reply::{Outcome, Refusal};
 
 /// The one topic that has a quorum.
-pub(super) const METADATA_TOPIC: &str = "__cluster_metadata";
+pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The first version that names directories, and says where the voters are.
 const DIRECTORIES_AND_NODES_FROM: i16 = 2;
 

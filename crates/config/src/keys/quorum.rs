@@ -14,7 +14,7 @@ keys! {
     Int "controller.quorum.append.linger.ms" = "25", AtLeast(0.0), Medium, ReadOnly,
         NoEffect("records are written at once; what waits for the disk is flushed together"),
         "How long the leader gathers records before it writes and flushes them together.";
-    Boolean "controller.quorum.auto.join.enable" = "false", Any, Low, ReadOnly, Later("several nodes"),
+    Boolean "controller.quorum.auto.join.enable" = "false", Any, Low, ReadOnly, Served,
         "Whether a controller adds itself to the voters of its cluster.";
     List "controller.quorum.bootstrap.servers" = "", BootstrapServers, High, ReadOnly, Served,
         "host:port of some controllers, to find the quorum whose voters live in the metadata log.";
@@ -60,6 +60,8 @@ keys! {
         "Above this size of log and snapshots, the oldest snapshots and what they cover are deleted.";
     Long "metadata.max.retention.ms" = "604800000", Any, High, ReadOnly, Served,
         "Snapshots older than this, and what they cover, are deleted.";
+    Boolean internal "ottla.early.election.enable" = "true", Any, Low, ReadOnly, Served,
+        "Not in Kafka. A voter whose leader's endpoint refuses connections starts an election at once, not after the fetch timeout.";
     String "sasl.mechanism.controller.protocol" = "GSSAPI", Any, High, ReadOnly, Later("SASL"),
         "SASL mechanism between controllers, and from brokers to them.";
 }

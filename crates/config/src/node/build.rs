@@ -187,6 +187,7 @@ fn quorum(settings: &Settings) -> Quorum {
         auto_join: settings.boolean("controller.quorum.auto.join.enable"),
         fetch_max_bytes: settings.int("controller.quorum.fetch.max.bytes"),
         fetch_snapshot_max_bytes: settings.int("controller.quorum.fetch.snapshot.max.bytes"),
+        early_election: settings.boolean("ottla.early.election.enable"),
     }
 }
 

@@ -138,6 +138,8 @@ pub struct Quorum {
     pub fetch_max_bytes: i32,
     /// `controller.quorum.fetch.snapshot.max.bytes`
     pub fetch_snapshot_max_bytes: i32,
+    /// `ottla.early.election.enable`
+    pub early_election: bool,
 }
 
 /// `metadata.*`

@@ -214,6 +214,11 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         self.node.handle_response(now.monotonic, correlation, response);
     }
 
+    /// A peer's endpoint refuses connections. Follow with [`Self::settle`].
+    pub fn peer_refused(&mut self, now: Time, peer: i32) {
+        self.node.handle_peer_refused(now.monotonic, peer);
+    }
+
     /// The header of a snapshot that is to be made of the committed state at `id`.
     pub fn snapshot_header(&self, id: SnapshotId) -> Result<SnapshotHeader, BeginSnapshotError> {
         if self.snapshots.known().contains_key(&id) {

@@ -7,6 +7,9 @@ use crate::node::Node;
 use crate::role::Role;
 use crate::{Destination, Endpoints, Millis, NEVER, ReplicaKey, Request, SnapshotId};
 
+/// Between the early runs of two voters whose leader is gone: a pre-vote and a vote with their writes fit in.
+const EARLY_STEP_MS: Millis = 40;
+
 /// A snapshot on its way here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Download {
@@ -40,6 +43,29 @@ pub struct Follower {
 }
 
 impl Node {
+    /// A peer's endpoint refuses connections: its process is gone, or not there yet. A follower of that peer
+    /// stops hearing from it (so it grants pre-votes) and runs soon instead of waiting for the fetch
+    /// timeout. The voters do so one after the other, in the order of their ids, each a little at random, so
+    /// that they do not split the votes. It is only a hint: should the leader live, the pre-vote of the
+    /// others, who hear from it, keeps everything as it is.
+    pub fn handle_peer_refused(&mut self, now: Millis, peer: i32) {
+        let own = self.config.node_id;
+        let rank = self.voters().ids().filter(|id| *id != peer && *id < own).count() as Millis;
+        let wait = rank * EARLY_STEP_MS + self.random.below(EARLY_STEP_MS / 2);
+        let longest = self.voters().len() as Millis * EARLY_STEP_MS;
+        if self.config.early_election
+            && let Role::Follower(role) = &mut self.role
+            && role.leader == peer
+        {
+            role.has_fetched = false;
+            // Hints that follow on the first do not put it off, nor bring it forward.
+            if role.fetch_until > now + longest {
+                role.fetch_until = now + wait;
+            }
+        }
+        self.drive(now);
+    }
+
     pub(crate) fn drive_follower(&mut self, now: Millis) -> Millis {
         let Role::Follower(role) = &self.role else { return now };
         let (fetch_until, update_at) = (role.fetch_until, role.update_voter_at);

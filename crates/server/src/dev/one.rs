@@ -10,6 +10,7 @@ use ottla_records::uuid_text;
 use ottla_tools::storage::{FormatPlan, Voters, format};
 
 use super::Place;
+use crate::signals::Signals;
 use crate::{logging, start};
 
 /// Serves on `port`, the controller on the next one, until a signal; formats the directory when it is `fresh`.
@@ -23,7 +24,8 @@ pub(super) fn serve(place: &Place, fresh: bool, port: u16, started: Instant) -> 
         prepare(dir, &config)?;
     }
     logging::start(Some(&dir.join("server.log")), false).map_err(|e| e.to_string())?;
-    let node = start::start(config)?;
+    let mut signals = Signals::listen();
+    let Some(node) = start::start(config, &signals)? else { return Ok(()) };
     println!("Ottla is ready in {} ms.\n", started.elapsed().as_millis());
     println!("  address      localhost:{}", port);
     println!("  data         {}", place.shown());
@@ -33,7 +35,7 @@ pub(super) fn serve(place: &Place, fresh: bool, port: u16, started: Instant) -> 
     println!("  echo hello | kcat -b localhost:{} -t greetings -P", port);
     println!("  kcat -b localhost:{} -t greetings -C -e\n", port);
     println!("Ctrl-C stops it; the same command goes on with the same data.");
-    start::wait_and_stop(&node);
+    start::wait_and_stop(&node, &mut signals);
     println!("Stopped.");
     Ok(())
 }
