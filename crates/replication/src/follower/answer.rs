@@ -119,7 +119,10 @@ impl Follower {
         end_of_epoch: impl Fn(LeaderEpoch) -> Option<(LeaderEpoch, Offset)>,
         now_ms: i64,
     ) -> Step {
-        let current = asked.leader_epoch == self.leader_epoch && asked.offset == self.log.end;
+        // The epoch, too: between two fetches at one offset the log may have been cut and have grown again.
+        let present = self.fetch();
+        let asks = |fetch: &Fetch| (fetch.leader_epoch, fetch.offset, fetch.last_epoch);
+        let current = asks(asked) == asks(&present);
         if !current || self.state != State::Fetching || self.appending.is_some() {
             return Step::Stale;
         }

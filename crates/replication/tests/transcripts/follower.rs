@@ -72,6 +72,7 @@ impl Following {
         };
         let asked = Fetch { leader_epoch: line.or("asked-epoch", asked.leader_epoch), ..asked };
         let asked = Fetch { offset: line.or("asked-offset", asked.offset), ..asked };
+        let asked = Fetch { last_epoch: line.get("asked-last").or(asked.last_epoch), ..asked };
         let (history, now) = (self.history.clone(), self.now);
         let end = self.follower().log().end;
         let step = self.follower().fetched(&asked, answer, |epoch| end_of(&history, epoch, end), now);
