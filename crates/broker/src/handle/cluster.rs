@@ -234,4 +234,24 @@ mod tests {
         assert_eq!(endpoint_type_error(0, BROKERS, CONTROLLERS).unwrap().0, ErrorCode::InvalidRequest);
         assert_eq!(endpoint_type_error(1, 7, BROKERS).unwrap().0, ErrorCode::UnsupportedEndpointType);
     }
+
+    #[test]
+    fn fenced_brokers_are_told_to_those_who_ask_for_them() {
+        let image = crate::handle::three_brokers::image("t");
+        let told = |listener: &str, with_fenced: bool| -> Vec<(i32, bool, i32)> {
+            let brokers = brokers(&image, listener, with_fenced).into_iter();
+            brokers.map(|b| (b.broker_id, b.is_fenced, b.port)).collect()
+        };
+        assert_eq!(told("PLAIN", false), [(1, false, 9000), (3, false, 9000)]);
+        assert_eq!(told("PLAIN", true), [(1, false, 9000), (2, true, 9000), (3, false, 9000)]);
+        assert_eq!(told("INSIDE", true), [(1, false, 9001), (2, true, 9001)]);
+    }
+
+    #[test]
+    fn controllers_are_told_with_the_listener_of_the_question() {
+        let image = crate::handle::three_brokers::image("t");
+        let told: Vec<_> =
+            controllers(&image, "CONTROLLER").into_iter().map(|c| (c.broker_id, c.host, c.port)).collect();
+        assert_eq!(told, [(4, "host4".into(), 9093)]);
+    }
 }

@@ -217,4 +217,17 @@ mod tests {
         assert_eq!((partition.leader_id, &partition.offline_replicas[..]), (-1, &[1][..]));
         assert_eq!(partition.eligible_leader_replicas.as_deref(), Some(&[][..]));
     }
+
+    #[test]
+    fn partitions_of_several_brokers() {
+        let request = DescribeTopicPartitionsRequest::default();
+        let response = answer(&crate::handle::three_brokers::image("t"), "INSIDE", request, 9);
+        let told: Vec<_> = response.topics[0]
+            .partitions
+            .iter()
+            .map(|p| (p.error_code, p.leader_id, &p.isr_nodes[..], &p.offline_replicas[..]))
+            .collect();
+        let (isr, offline) = (&[1, 3][..], &[2, 3][..]);
+        assert_eq!(told, [1, 2, -1, -1].map(|leader| (0, leader, isr, offline)));
+    }
 }

@@ -115,54 +115,10 @@ fn find(image: &Image, key_type: i8, key: &str, partition: i32, listener: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ottla_metadata::Delta;
-    use ottla_protocol::metadata_records::register_broker_record::BrokerEndpoint;
-    use ottla_protocol::metadata_records::{
-        MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord,
-    };
-    use uuid::Uuid;
-
-    /// Brokers 1 (alive), 2 (fenced), 3 (alive, without the listener INSIDE); `__consumer_offsets` with a partition led
-    /// by each of them and one without a leader.
-    fn image() -> Image {
-        let mut delta = Delta::default();
-        for (broker_id, fenced, listeners) in
-            [(1, false, &["PLAIN", "INSIDE"][..]), (2, true, &["PLAIN", "INSIDE"]), (3, false, &["PLAIN"])]
-        {
-            let end_points = listeners.iter().zip(9000..).map(|(name, port)| BrokerEndpoint {
-                name: (*name).to_owned(),
-                host: format!("host{broker_id}"),
-                port,
-                ..Default::default()
-            });
-            let broker = RegisterBrokerRecord {
-                broker_id,
-                fenced,
-                end_points: end_points.collect(),
-                ..Default::default()
-            };
-            delta.replay(&MetadataRecord::from(broker)).unwrap();
-        }
-        let topic_id = Uuid::from_u128(9);
-        let topic = TopicRecord { name: topic_names::OFFSETS.to_owned(), topic_id };
-        delta.replay(&MetadataRecord::from(topic)).unwrap();
-        for (partition_id, leader) in [(0, 1), (1, 2), (2, 3), (3, -1)] {
-            let replicas = vec![1, 2, 3];
-            let partition = PartitionRecord {
-                partition_id,
-                topic_id,
-                isr: replicas.clone(),
-                replicas,
-                leader,
-                ..Default::default()
-            };
-            delta.replay(&MetadataRecord::from(partition)).unwrap();
-        }
-        delta.after().clone()
-    }
+    use crate::handle::three_brokers::image;
 
     fn found(partition: i32, listener: &str) -> (i16, i32, String, i32) {
-        let one = find(&image(), GROUP, "g", partition, listener);
+        let one = find(&image(topic_names::OFFSETS), GROUP, "g", partition, listener);
         (one.error_code, one.node_id, one.host, one.port)
     }
 

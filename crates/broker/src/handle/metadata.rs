@@ -167,22 +167,95 @@ pub(super) fn for_controller(image: &Image, node_id: i32, listener: &str) -> i32
     image.alive_brokers(listener).next().map_or(-1, |(broker, _)| broker.id)
 }
 
-fn answer(node: &Node, image: &Image, ask: &Ask, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
-    let brokers = image
-        .alive_brokers(&ask.listener_name)
+/// The brokers that clients of a listener can use.
+fn brokers(image: &Image, listener: &str) -> Vec<MetadataResponseBroker> {
+    let alive = image.alive_brokers(listener);
+    alive
         .map(|(broker, endpoint)| MetadataResponseBroker {
             node_id: broker.id,
             host: endpoint.host.to_string(),
             port: endpoint.port.into(),
             rack: broker.rack.as_ref().map(ToString::to_string),
         })
-        .collect();
+        .collect()
+}
+
+fn answer(node: &Node, image: &Image, ask: &Ask, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
     MetadataResponse {
-        brokers,
+        brokers: brokers(image, &ask.listener_name),
         cluster_id: Some(node.cluster_id().to_owned()),
         controller_id: for_controller(image, node.node_id(), &ask.listener_name),
         topics,
         cluster_authorized_operations: if ask.cluster_operations { operations::CLUSTER } else { i32::MIN },
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::three_brokers::image;
+
+    /// Error, leader, replicas, ISR and offline replicas of each partition.
+    fn partitions(version: i16, listener: &str) -> Vec<(ErrorCode, i32, Vec<i32>, Vec<i32>, Vec<i32>)> {
+        let image = image("t");
+        let ask = Ask {
+            version,
+            listener_name: listener.into(),
+            cluster_operations: false,
+            topic_operations: false,
+        };
+        let topic = describe(&image, image.topics.by_name("t").unwrap(), &ask);
+        assert!(topic.partitions.iter().all(|p| p.leader_epoch == 5));
+        let shown = topic.partitions.into_iter().map(|p| {
+            let error = ErrorCode::from_i16(p.error_code).unwrap();
+            (error, p.leader_id, p.replica_nodes, p.isr_nodes, p.offline_replicas)
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn brokers_are_told_as_the_listener_s_clients_can_reach_them() {
+        let told = |listener: &str| -> Vec<(i32, String, i32, Option<String>)> {
+            let brokers = brokers(&image("t"), listener).into_iter();
+            brokers.map(|b| (b.node_id, b.host, b.port, b.rack)).collect()
+        };
+        let first = |port| (1, "host1".to_owned(), port, Some("r1".to_owned()));
+        assert_eq!(told("PLAIN"), [first(9000), (3, "host3".into(), 9000, None)]);
+        assert_eq!(told("INSIDE"), [first(9001)]);
+        assert_eq!(told("NOWHERE"), []);
+    }
+
+    #[test]
+    fn leaders_and_replicas_are_told_as_they_can_be_reached() {
+        let (all, isr) = (vec![1, 2, 3], vec![1, 3]);
+        let led = |leader| (ErrorCode::None, leader, all.clone(), isr.clone(), vec![2]);
+        let nobody = (ErrorCode::LeaderNotAvailable, -1, all.clone(), isr.clone(), vec![2]);
+        // A fenced leader is named as long as the metadata names it, as Kafka does.
+        assert_eq!(partitions(9, "PLAIN"), [led(1), led(2), led(3), nobody.clone()]);
+
+        let offline = vec![2, 3];
+        let inside = partitions(9, "INSIDE");
+        assert_eq!(inside[0], (ErrorCode::None, 1, all.clone(), isr.clone(), offline.clone()));
+        assert_eq!(inside[2], (ErrorCode::ListenerNotFound, -1, all.clone(), isr.clone(), offline.clone()));
+        assert_eq!(inside[3].0, ErrorCode::LeaderNotAvailable);
+        // Versions before 6 do not know that error.
+        assert_eq!(partitions(5, "INSIDE")[2].0, ErrorCode::LeaderNotAvailable);
+    }
+
+    #[test]
+    fn version_0_leaves_out_what_is_not_there() {
+        let told = partitions(0, "PLAIN");
+        assert_eq!(told[0], (ErrorCode::ReplicaNotAvailable, 1, vec![1, 3], vec![1, 3], vec![2]));
+        assert_eq!(told[3].0, ErrorCode::LeaderNotAvailable);
+    }
+
+    #[test]
+    fn the_controller_of_clients_is_a_broker_that_they_can_use() {
+        let image = image("t");
+        assert_eq!(for_controller(&image, 3, "PLAIN"), 3);
+        assert_eq!(for_controller(&image, 2, "PLAIN"), 1, "a fenced one names another");
+        assert_eq!(for_controller(&image, 3, "INSIDE"), 1);
+        assert_eq!(for_controller(&image, 1, "NOWHERE"), -1);
     }
 }

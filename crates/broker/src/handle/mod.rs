@@ -22,4 +22,6 @@ pub(crate) mod producers;
 pub(crate) mod quorum;
 pub(crate) mod raft_rpc;
 pub(crate) mod reassignments;
+#[cfg(test)]
+mod three_brokers;
 pub(crate) mod topics;
