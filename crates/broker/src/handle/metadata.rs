@@ -196,8 +196,11 @@ mod tests {
     use super::*;
     use crate::handle::three_brokers::image;
 
-    /// Error, leader, replicas, ISR and offline replicas of each partition.
-    fn partitions(version: i16, listener: &str) -> Vec<(ErrorCode, i32, Vec<i32>, Vec<i32>, Vec<i32>)> {
+    /// Error, leader, replicas, ISR and offline replicas.
+    type Told = (ErrorCode, i32, Vec<i32>, Vec<i32>, Vec<i32>);
+
+    /// The partitions of the topic.
+    fn partitions(version: i16, listener: &str) -> Vec<Told> {
         let image = image("t");
         let ask = Ask {
             version,
