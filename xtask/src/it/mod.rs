@@ -3,6 +3,7 @@
 
 mod batch;
 mod batches;
+mod cluster;
 mod dev;
 mod frames;
 mod recovery;
@@ -38,11 +39,26 @@ const GROUPS: &[(&str, Group)] = &[
     ("batches", |tally| on_a_node(tally, System::Ottla, "batches", batches::run)),
 ];
 
+type OfClusters = fn(&mut Tally, System);
+/// Groups of several nodes: run when they are named.
+const CLUSTERS: &[(&str, OfClusters)] = &[
+    ("cluster-topologies", cluster::topologies),
+    ("cluster-kills", cluster::kills),
+    ("cluster-pause", cluster::pause),
+    ("cluster-rolling", cluster::rolling),
+    ("cluster-wipe", cluster::wipe),
+];
+
 /// Runs every group, or the one that is named.
 pub fn run(only: Option<&str>) -> Result<()> {
     dist::lay_out()?;
     let mut tally = Tally::new("it");
     let mut found = false;
+    for (name, group) in CLUSTERS.iter().filter(|(name, _)| only == Some(*name)) {
+        println!("-- {name}");
+        found = true;
+        group(&mut tally, System::Ottla);
+    }
     for (name, group) in GROUPS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         println!("-- {name}");
         found = true;
@@ -50,14 +66,22 @@ pub fn run(only: Option<&str>) -> Result<()> {
             tally.note(&format!("{name}: all of it"), Err(error));
         }
     }
-    let names: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
+    let names = GROUPS.iter().map(|(name, _)| *name).chain(CLUSTERS.iter().map(|(name, _)| *name));
+    let names: Vec<&str> = names.collect();
     ensure!(found, "no group '{}': {}", only.unwrap_or_default(), names.join(", "));
     tally.close()
 }
 
-/// The network's bad input against Apache Kafka: proves that what these groups expect is Kafka's own behaviour.
-pub fn prove_on_apache() -> Result<()> {
+/// The network's bad input, or one group of clusters, against Apache Kafka: proves that what these groups expect is
+/// Kafka's own behaviour.
+pub fn prove_on_apache(only: Option<&str>) -> Result<()> {
     let mut tally = Tally::new("it against Apache Kafka");
+    if let Some(only) = only {
+        let group = CLUSTERS.iter().find(|(name, _)| *name == only);
+        let (_, group) = group.with_context(|| format!("no group '{only}' of clusters"))?;
+        group(&mut tally, System::Apache);
+        return tally.close();
+    }
     on_a_node(&mut tally, System::Apache, "frames-apache", frames::run)?;
     on_a_node(&mut tally, System::Apache, "batches-apache", batches::run)?;
     tally.close()
