@@ -67,6 +67,15 @@ impl MetadataLog {
                 log
             }
         };
+        // The machine takes what is found for durable. A process that was killed, while the system went on, may
+        // have left more than it synced: records, names in the directory, the directory's own name.
+        log.flush(now)?;
+        for directory in [dir.path(), log.path()] {
+            dir.disk().sync_dir(directory).map_err(|source| {
+                dir.poison(|| source.to_string());
+                ottla_log::Error::Io { action: "sync", path: directory.to_owned(), source }
+            })?;
+        }
         match log.topic_id() {
             // Formatting makes the directory of a dynamic quorum, and nothing but a snapshot in it.
             None => log.set_topic_id(METADATA_TOPIC_ID)?,

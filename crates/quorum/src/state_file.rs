@@ -86,7 +86,8 @@ fn format(election: &Election) -> String {
     }
 }
 
-fn parse(line: &str) -> Result<Election, String> {
+/// Reads the file's one line. What is wrong comes back in words.
+pub fn parse(line: &str) -> Result<Election, String> {
     let value: Value = serde_json::from_str(line).map_err(|error| format!("not JSON: {error}"))?;
     let number = |key: &str| -> Result<i32, String> {
         let field = value.get(key).ok_or_else(|| format!("no field {key}"))?;

@@ -18,6 +18,7 @@ pub mod entry;
 pub mod fuzz;
 pub mod ids;
 pub mod legacy;
+pub mod mutant;
 pub mod record;
 pub mod uuid_text;
 pub mod validate;

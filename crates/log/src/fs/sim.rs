@@ -39,6 +39,7 @@ struct State {
     files: BTreeMap<u64, Node>,
     next_inode: u64,
     calls: u64,
+    syncs: u64,
     faults: BTreeMap<u64, Fault>,
     power: bool,
     /// Counts power cuts: a handle from before one is dead.
@@ -68,6 +69,15 @@ struct Node {
     durable: Vec<u8>,
     unsynced: Vec<Change>,
     modified_ms: i64,
+}
+
+impl Node {
+    /// Costs what was changed, not what there is.
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -112,6 +122,7 @@ impl SimDisk {
             files: BTreeMap::new(),
             next_inode: 1,
             calls: 0,
+            syncs: 0,
             faults: BTreeMap::new(),
             power: true,
             boot: 0,
@@ -131,6 +142,11 @@ impl SimDisk {
         self.state.lock().faults.insert(call, fault);
     }
 
+    /// Forgets the failures that were planned and have not happened.
+    pub fn forgive(&self) {
+        self.state.lock().faults.clear();
+    }
+
     /// Sets the time that files get when they are written.
     pub fn set_time(&self, now_ms: i64) {
         self.state.lock().now_ms = now_ms;
@@ -139,6 +155,29 @@ impl SimDisk {
     /// Cuts the power now: every call fails until [`SimDisk::power_on`].
     pub fn power_off(&self) {
         self.state.lock().power = false;
+    }
+
+    /// Changing calls so far that were syncs, of a file, a directory or everything: what a slow disk is slow at.
+    pub fn syncs(&self) -> u64 {
+        self.state.lock().syncs
+    }
+
+    /// Shows the bytes of a file that a power cut would leave if it took all it may; `None` if its name, or that
+    /// of a directory above it, would go.
+    pub fn durable<T>(&self, path: &Path, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let state = self.state.lock();
+        let target = |path: &Path| {
+            let names = &state.dirs.get(path.parent()?)?.durable;
+            names.get(path.file_name()?).copied()
+        };
+        let named = |dir: &&Path| *dir == Path::new("/") || target(dir) == Some(Target::Dir);
+        if !path.ancestors().skip(1).all(|dir| named(&dir)) {
+            return None;
+        }
+        match target(path)? {
+            Target::File(inode) => Some(look(&state.files.get(&inode)?.durable)),
+            Target::Dir => None,
+        }
     }
 
     /// Whether the power is on.
@@ -410,6 +449,7 @@ impl Disk for SimDisk {
         state.check_power(state.boot)?;
         state.dir(dir)?;
         let fault = state.count()?;
+        state.syncs += 1;
         if fault.is_none() {
             let dir = state.dir(dir)?;
             dir.durable = dir.now.clone();
@@ -421,11 +461,9 @@ impl Disk for SimDisk {
     fn sync_all(&self, _dir: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         let fault = state.count()?;
+        state.syncs += 1;
         if fault.is_none() {
-            for node in state.files.values_mut() {
-                node.durable = node.now.clone();
-                node.unsynced.clear();
-            }
+            state.files.values_mut().for_each(Node::sync);
             for dir in state.dirs.values_mut() {
                 dir.durable = dir.now.clone();
                 dir.unsynced.clear();
@@ -498,10 +536,10 @@ impl DiskFile for SimFile {
         let mut state = self.state.lock();
         state.check_power(self.boot)?;
         let fault = state.count()?;
+        state.syncs += 1;
         if fault.is_none() {
             let node = state.files.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
-            node.durable = node.now.clone();
-            node.unsynced.clear();
+            node.sync();
         }
         state.finish(fault)
     }

@@ -1,6 +1,7 @@
 //! The log as its users see it: on the simulated disk, so that nothing depends on the machine.
 
 mod crash;
+mod cut;
 mod hostile;
 mod kafka_files;
 mod model;

@@ -38,9 +38,12 @@ impl Log {
         let Log { dir, path, segments, .. } = self;
         let active = segments.last_mut().expect("LOG-21: one segment at least was kept");
         active.truncate_to(active.place(dir, path), offset, now_ms)?;
+        let base = active.base;
         self.end = offset;
-        self.recovery_point = self.recovery_point.min(offset);
         self.start = self.start.min(offset);
+        // The cut itself must become durable with the next flush, even if what follows goes to another segment:
+        // records that come back after a power cut would overlap with it.
+        self.recovery_point = self.recovery_point.min(base.max(self.start));
         self.high_watermark = self.high_watermark.min(offset);
         self.epochs.truncate_end(offset);
         self.rebuild_producers(now_ms)?;

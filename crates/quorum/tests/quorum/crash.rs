@@ -127,3 +127,63 @@ fn every_promise_survives_a_power_cut_at_any_point() {
         }
     }
 }
+
+/// The process is killed after it wrote and before it synced; the system goes on. The next process finds the
+/// records and may count them, so they, and the directory they are in, must be durable before it says anything.
+#[test]
+fn what_a_killed_process_left_is_durable_before_it_counts() {
+    let disk = SimDisk::new();
+    disk.create_dir(Path::new("/d")).expect("made");
+    disk.sync_dir(Path::new("/")).expect("synced");
+    let (mut replica, _) = open(&disk, 0).expect("opens");
+    replica.propose(now(1), None, vec![Bytes::from_static(b"unsynced")], Box::new(|_| ()));
+    // Killed before the step was through: the batch is written at the next call, the sync never comes.
+    disk.fail_at(disk.calls() + 1, Fault::Error(std::io::ErrorKind::Other));
+    replica.settle(now(1)).expect_err("the disk fails");
+    drop(replica);
+    let segment = Path::new("/d/__cluster_metadata-0/00000000000000000000.log");
+    let length = |disk: &SimDisk| disk.stat(segment).expect("readable").map(|stat| stat.len as usize);
+    let left = length(&disk);
+    assert!(disk.durable(segment, <[u8]>::len) < left, "nothing was left unsynced: the test is void");
+    let (replica, recorder) = open(&disk, 100).expect("opens again");
+    assert_eq!(texts(&recorder), ["unsynced"]);
+    assert_eq!(disk.durable(segment, <[u8]>::len), length(&disk));
+    drop(replica);
+}
+
+/// A vote is a promise, too. A node that votes before its log has anything to flush keeps the vote: the directory
+/// that holds it was made a moment ago.
+#[test]
+fn a_vote_in_a_new_directory_is_durable() {
+    let disk = SimDisk::new();
+    disk.create_dir(Path::new("/d")).expect("made");
+    disk.sync_dir(Path::new("/")).expect("synced");
+    let options = DirOptions { disk: Arc::new(disk.clone()), ..DirOptions::default() };
+    let log_dir = LogDir::open(Path::new("/d"), options).expect("a directory");
+    let spare = tempfile::tempdir().expect("a directory");
+    let three = config_on(Arc::new(ottla_log::fs::RealDisk), spare.path(), fixed(1, &[1, 2, 3]));
+    let config = ReplicaConfig { log_dir, ..three };
+    let mut replica = Replica::open(config, Recorder::default(), Nowhere, now(0)).expect("opens");
+    let vote = ottla_raft::message::VoteRequest {
+        cluster_id: None,
+        voter: None,
+        candidate: ottla_raft::ReplicaKey { id: 2, directory: None },
+        epoch: 5,
+        last_epoch: 0,
+        end_offset: 0,
+        pre_vote: false,
+    };
+    let granted = Arc::new(Mutex::new(None));
+    let (seen, state) = (granted.clone(), Path::new("/d/__cluster_metadata-0/quorum-state"));
+    let watched = disk.clone();
+    let reply = move |response| {
+        let ottla_raft::Response::Vote(vote) = response else { panic!("{response:?}") };
+        let text = watched.durable(state, |bytes| String::from_utf8_lossy(bytes).into_owned());
+        *seen.lock() = Some((vote.granted, text));
+    };
+    replica.request(now(1), "CONTROLLER", Request::Vote(vote), Box::new(reply));
+    replica.settle(now(1)).expect("the disk works");
+    let (granted, text) = granted.lock().take().expect("answered");
+    assert!(granted);
+    assert!(text.is_some_and(|text| text.contains("\"votedId\":2")), "the vote could be forgotten");
+}
