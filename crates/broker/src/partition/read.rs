@@ -85,8 +85,7 @@ impl Partition {
     /// epoch may have been replaced since.
     pub(crate) fn high_watermark_of(&self, leader_epoch: i32) -> Option<i64> {
         let state = self.state.lock();
-        let leads = !state.gone && state.leading == Some(leader_epoch);
-        leads.then(|| self.high_watermark())
+        state.check_leader(leader_epoch).ok().map(|()| self.high_watermark())
     }
 
     /// The offsets that a coordinator has to read when it takes the partition over.
