@@ -7,14 +7,15 @@ mod deliver;
 mod error;
 mod reply;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use ottla_log::LogDir;
 use ottla_raft::{
-    Append, Body, Config, Effect, Election, LeaderAndEpoch, Node, NotLeader, Proposed, Request, RequestId,
-    Response, SnapshotId,
+    Append, Body, Config, Effect, Election, LeaderAndEpoch, Node, NotLeader, Notice, Proposed, Request,
+    RequestId, Response, SnapshotId,
 };
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
 
@@ -30,6 +31,8 @@ pub use error::QuorumError;
 
 /// Retired snapshot files stay this long for those who have them open (a constant of Kafka).
 const DELETE_DELAY_MS: i64 = 60_000;
+/// The same notice is not logged again within this time.
+const REPEAT_NOTICE_MS: i64 = 30_000;
 
 /// Two clocks: one that only goes forward, for timeouts, and the one people read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +90,8 @@ pub struct Replica<L, T> {
     /// Leadership that was gained but not told: the listener is not there yet.
     gaining: Option<LeaderAndEpoch>,
     stopped: Option<bool>,
+    /// Notices that were logged, and when.
+    told: HashMap<String, i64>,
 }
 
 impl<L: Listener, T: Transport> Replica<L, T> {
@@ -125,6 +130,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             delivered: -1,
             gaining: None,
             stopped: None,
+            told: HashMap::new(),
         };
         replica.settle(now)?;
         Ok(replica)
@@ -369,10 +375,20 @@ impl<L: Listener, T: Transport> Replica<L, T> {
                 self.deliver(to)?;
             }
             Effect::LeaderChanged(change) => self.leader_changed(change),
-            Effect::Notice(notice) => tracing::warn!("{notice}"),
+            Effect::Notice(notice) => self.tell(now, &notice),
             Effect::ShutdownComplete { graceful } => self.stopped = Some(graceful),
         }
         Ok(())
+    }
+
+    /// One line for each thing, and again when it has gone on for a while: a peer that is asked every few
+    /// milliseconds may give the same answer each time.
+    fn tell(&mut self, now: Time, notice: &Notice) {
+        self.told.retain(|_, at| now.monotonic - *at < REPEAT_NOTICE_MS);
+        if let Entry::Vacant(entry) = self.told.entry(notice.to_string()) {
+            tracing::warn!("{notice}");
+            entry.insert(now.monotonic);
+        }
     }
 
     /// A vote that may or may not be on disk is as bad as a record that may or may not be: what this

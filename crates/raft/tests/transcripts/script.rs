@@ -118,6 +118,10 @@ impl Stage {
                 let (now, epoch) = (self.now, line.or("epoch", self.node().epoch()));
                 self.node().resign(now, epoch);
             }
+            "refused" => {
+                let (now, peer) = (self.now, line.or("peer", 2));
+                self.node().handle_peer_refused(now, peer);
+            }
             "shutdown" => {
                 let (now, ms) = (self.now, line.or("ms", 1000));
                 self.node().shutdown(now, ms);
@@ -172,6 +176,7 @@ impl Stage {
         config.endpoints = own.endpoints;
         config.can_become_voter = !line.has("broker");
         config.auto_join = line.has("join");
+        config.early_election = !line.has("patient");
         let mut voters = History::default();
         let mut kraft_versions = History::default();
         if line.has("dynamic") {
