@@ -39,7 +39,9 @@ fn metadata_bytes(cluster: &Cluster, id: i32) -> u64 {
 }
 
 fn lives_on(quorum: Quorum) -> Result<()> {
-    let mut cluster = Cluster::ephemeral(OTTLA, Topology::split(0, 3).quorum(quorum))?;
+    let copies = ["offsets.topic.replication.factor", "transaction.state.log.replication.factor"];
+    let topology = copies.into_iter().fold(Topology::split(0, 3).quorum(quorum), |t, key| t.with(key, "3"));
+    let mut cluster = Cluster::ephemeral(OTTLA, topology.with("default.replication.factor", "3"))?;
     // One alone waits, and says for whom; it ends when it is told to.
     cluster.start(1)?;
     wait_for("a line about who is missing", &mut cluster, |c| {
