@@ -88,3 +88,62 @@ pub(crate) fn truncation_is_done(told: Offset, found: Offset) {
 pub(crate) fn follower_watermark_grows(old: Offset, new: Offset) {
     invariant!(10, new >= old, "a follower's high watermark {old} -> {new} without a truncation");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-1: high watermark 5 -> 4")]
+    fn a_falling_watermark_panics() {
+        watermark_grows(5, 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-2: ")]
+    fn a_watermark_behind_the_log_end_panics() {
+        watermark_is_inside(0, 5, 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-3: 2 ends at 4")]
+    fn a_watermark_that_a_member_lacks_panics() {
+        watermark_is_held(5, [(3, 5), (2, 4)].into_iter(), 3, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-3: high watermark 5 with 1 of 2")]
+    fn a_watermark_under_the_minimum_panics() {
+        watermark_is_held(5, [].into_iter(), 1, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-4: ")]
+    fn a_stranger_in_sync_panics() {
+        in_sync_are_replicas(&[1, 4], &[1, 2, 3], None);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-4: ")]
+    fn an_isr_without_its_leader_panics() {
+        in_sync_are_replicas(&[2, 3], &[1, 2, 3], Some(1));
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-5: ")]
+    fn a_second_proposal_panics() {
+        proposal_is_alone(true);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-9: ")]
+    fn a_truncation_that_was_not_done_panics() {
+        truncation_is_done(5, 6);
+    }
+
+    #[test]
+    #[should_panic(expected = "REPLICATION-8: ")]
+    fn a_later_leaders_records_panic() {
+        fetched_is_appended(5, 6, Some(4), 3);
+    }
+}

@@ -23,3 +23,8 @@ pub use brokers::{Broker, BrokerEpoch, BrokerId, Brokers, PartitionEpoch, UNKNOW
 pub use divergence::{Ends, EpochEnd, compare_ends};
 pub use follower::Follower;
 pub use leader::Leader;
+
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

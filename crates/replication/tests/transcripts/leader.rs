@@ -152,7 +152,10 @@ impl Stage for Leading {
                     },
                 };
                 let number: u64 = line.need("n");
-                if let Some(proposal) = self.sent.iter().rev().find(|it| it.number == number) {
+                if let Some(proposal) = self.sent.iter().rev().find(|it| {
+                    // `of` names an earlier leadership's, which counted from 1 as well.
+                    it.number == number && it.leader_epoch == line.or("of", leader.leader_epoch())
+                }) {
                     progress(leader.answered(proposal, answer, &brokers, now), out, &mut Vec::new());
                 }
             }
