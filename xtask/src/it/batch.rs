@@ -14,6 +14,8 @@ pub struct Batch {
     pub last_offset_delta: i32,
     pub producer: (i64, i16, i32),
     pub count: i32,
+    /// Milliseconds since the epoch, of every record.
+    pub time: i64,
     /// What follows the header, as it is.
     pub records: Vec<u8>,
     /// Added to the true length and the true checksum.
@@ -37,6 +39,7 @@ impl Batch {
             last_offset_delta: count - 1,
             producer: (-1, -1, -1),
             count,
+            time: 1_700_000_000_000,
             records,
             length_off: 0,
             crc_off: 0,
@@ -44,12 +47,11 @@ impl Batch {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        let now = 1_700_000_000_000;
         let body = Bytes::new()
             .i16(self.attributes)
             .i32(self.last_offset_delta)
-            .i64(now)
-            .i64(now)
+            .i64(self.time)
+            .i64(self.time)
             .i64(self.producer.0)
             .i16(self.producer.1)
             .i32(self.producer.2)

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -170,6 +170,8 @@ fn write(ports: &[u16], topic: &str, partition: i32, stop: &AtomicBool, count: &
     while !stop.load(Ordering::Relaxed) {
         let number = book.offsets.len();
         let mut records = Batch::of(batch::record(0, value(partition, number).as_bytes()), 1);
+        // Of today: a node that starts again forgets producers whose records are old (`producer.id.expiration.ms`).
+        records.time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
         records.producer = (id, epoch, i32::try_from(number)?);
         let request = request(topic, partition, &records.bytes());
         let start = Instant::now();

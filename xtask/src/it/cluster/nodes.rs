@@ -133,11 +133,10 @@ impl Nodes {
                 format!("bootstrap.servers={}", known(&|_, port| format!("localhost:{port}")))
             }
         };
-        // The judge's records carry one old time; they shall not be too old to keep.
         format!(
             "process.roles={roles}\nnode.id={}\ncontroller.quorum.{quorum}\nlisteners={}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             controller.listener.names=CONTROLLER\n{}log.dirs={}\nlog.retention.ms=-1\n\
+             controller.listener.names=CONTROLLER\n{}log.dirs={}\n\
              min.insync.replicas={in_sync}\noffsets.topic.replication.factor={copies}\n\
              offsets.topic.num.partitions=5\ntransaction.state.log.replication.factor={copies}\n\
              transaction.state.log.min.isr={in_sync}\ngroup.initial.rebalance.delay.ms=0\n",
