@@ -32,10 +32,16 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         to.with(&response(version, found))
     };
     let image = node.image();
+    let needed = node.config().groups.offsets_replication_factor;
     if key_type != GROUP || image.topics.by_name(topic_names::OFFSETS).is_some() {
+        if let Some(hint) =
+            image.partition(topic_names::OFFSETS, 0).and_then(|p| thin(needed, p.replicas.len()))
+            && node.groups().is_news(&hint)
+        {
+            warn!("{hint}");
+        }
         return answer(&node).map(Outcome::Reply);
     }
-    let needed = node.config().groups.offsets_replication_factor;
     let alive = image.brokers.values().filter(|broker| broker.is_active()).count();
     if let Some(shortage) = shortage(needed, alive) {
         // The controller would only refuse it, and clients ask again every 100 ms: told once, until it is another one.
@@ -56,6 +62,17 @@ fn shortage(needed: i16, alive: usize) -> Option<String> {
         format!(
             "offsets topic needs {needed} brokers, {alive} alive: groups wait until there are more, or until \
              offsets.topic.replication.factor is lower"
+        )
+    })
+}
+
+/// What is said when `__consumer_offsets` was made with fewer replicas than are configured now: the key counts only when
+/// the topic is made, and whoever raised it believes that groups outlive a node.
+fn thin(needed: i16, replicas: usize) -> Option<String> {
+    (usize::try_from(needed).is_ok_and(|needed| replicas < needed)).then(|| {
+        format!(
+            "offsets.topic.replication.factor={needed} but __consumer_offsets has {replicas}: the key counts only when \
+             the topic is made; raise the topic's replicas with kafka-reassign-partitions"
         )
     })
 }
@@ -138,5 +155,15 @@ mod tests {
         assert_eq!(shortage(2, 2), None);
         assert_eq!(shortage(-1, 1), None);
         assert!(shortage(2, 1).unwrap().starts_with("offsets topic needs 2 brokers, 1 alive"));
+    }
+
+    #[test]
+    fn an_offsets_topic_with_too_few_replicas_is_pointed_out() {
+        assert_eq!((thin(3, 3), thin(1, 1), thin(1, 3)), (None, None, None));
+        assert!(
+            thin(2, 1)
+                .unwrap()
+                .starts_with("offsets.topic.replication.factor=2 but __consumer_offsets has 1")
+        );
     }
 }
