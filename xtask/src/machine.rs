@@ -22,6 +22,8 @@ pub enum Need {
     Kcat,
     /// A C and C++ compiler with make, for librdkafka's own programs.
     Compiler,
+    /// The right to mount a small file system, for a disk that fills up.
+    Mount,
 }
 
 impl Need {
@@ -37,6 +39,7 @@ impl Need {
             Need::Node => "Node.js 18 or newer with npm (apt-get install nodejs npm)",
             Need::Kcat => "kcat (apt-get install kcat)",
             Need::Compiler => "a C and C++ compiler and make (apt-get install build-essential)",
+            Need::Mount => "the right to mount a tmpfs, for the check of a full disk (run as root)",
         }
     }
 
@@ -49,6 +52,7 @@ impl Need {
             Need::Python => python(|minor| minor >= 10),
             Need::Node => on_path("npm").and_then(|_| node()),
             Need::Kcat => on_path("kcat").or_else(|| on_path("kafkacat")).or_else(install_kcat),
+            Need::Mount => mounts_tmpfs(),
             Need::Compiler => on_path("make").and_then(|_| on_path("c++")).and_then(|_| on_path("cc")),
         }
     }
@@ -116,6 +120,21 @@ fn node() -> Option<PathBuf> {
     let output = process::capture(Command::new(&path).arg("--version"), SHORT).ok()?;
     let major: u32 = output.stdout.trim().trim_start_matches('v').split('.').next()?.parse().ok()?;
     (major >= 18).then_some(path)
+}
+
+/// `mount`, when it may mount a tmpfs: root of a container may not, everywhere.
+fn mounts_tmpfs() -> Option<PathBuf> {
+    let mount = on_path("mount")?;
+    let dir = std::env::temp_dir().join(format!("ottla-mount-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).ok()?;
+    let mut command = Command::new(&mount);
+    command.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&dir);
+    let mounted = process::checked(&mut command, SHORT).is_ok();
+    if mounted {
+        let _ = process::checked(Command::new("umount").arg("-l").arg(&dir), SHORT);
+    }
+    let _ = std::fs::remove_dir(&dir);
+    mounted.then_some(mount)
 }
 
 fn install_kcat() -> Option<PathBuf> {

@@ -3,8 +3,12 @@
 //! Where a place is missing, or connections come too fast, the listener waits and with it those in the system's
 //! backlog, as in Kafka; only one address too many is turned away. Where there are several listeners the one that
 //! brokers use among themselves is not held back by what clients do on the others.
+//!
+//! Where `max.connections` is lowered below what is open, or brokers take places that clients have, connections of
+//! clients are closed, those that have been silent for longest first. The other limits only hold for new connections.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +17,7 @@ use ottla_config::NodeConfig;
 use ottla_config::value::Value;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The longest that one connection waits for the rate, Kafka's quota window.
 const LONGEST_WAIT_MS: f64 = 1_000.0;
@@ -34,6 +39,8 @@ pub(crate) struct Limits {
     pub(crate) of_listener: HashMap<Arc<str>, (usize, i32)>,
     /// The listener of the brokers, where clients have others.
     pub(crate) protected: Option<Arc<str>>,
+    /// The controller's listeners: Kafka's controller has a socket server, and so a count, of its own.
+    pub(crate) apart: HashSet<Arc<str>>,
 }
 
 impl Limits {
@@ -55,6 +62,10 @@ impl Limits {
             let rate = of(&listener.name, "max.connection.creation.rate", sockets.max_creation_rate);
             (listener.name.as_str().into(), (count_of(max), rate))
         });
+        let apart: HashSet<Arc<str>> = (config.listeners.bound.iter())
+            .filter(|listener| config.listeners.is_controller(&listener.name))
+            .map(|listener| listener.name.as_str().into())
+            .collect();
         let protected = Some(config.listeners.inter_broker_name.as_str().into());
         Limits {
             max: count_of(sockets.max_connections),
@@ -62,7 +73,8 @@ impl Limits {
             per_ip: per_ip.collect(),
             rate: sockets.max_creation_rate,
             of_listener: of_listener.collect(),
-            protected: protected.filter(|_| config.listeners.bound.len() > 1),
+            protected: protected.filter(|_| config.listeners.bound.len() - apart.len() > 1),
+            apart,
         }
     }
 }
@@ -77,6 +89,8 @@ pub(crate) struct Admission {
     state: Mutex<State>,
     /// Told whenever a place becomes free or the limits change.
     freed: Notify,
+    /// Told whenever there may be connections too many.
+    surplus: Notify,
     started: Instant,
 }
 
@@ -84,6 +98,8 @@ pub(crate) struct Admission {
 struct State {
     limits: Limits,
     all: usize,
+    /// How many of them were told to go.
+    leaving: usize,
     by_ip: HashMap<IpAddr, usize>,
     by_listener: HashMap<Arc<str>, usize>,
     pace: Pace,
@@ -115,12 +131,28 @@ pub(crate) struct Permit {
     of: Arc<Admission>,
     ip: IpAddr,
     listener: Arc<str>,
+    leaving: Cell<bool>,
+    apart: bool,
+}
+
+impl Permit {
+    /// Whether this connection has to go because there are too many; says so once, and only as often as needed.
+    pub(crate) fn must_leave(&self) -> bool {
+        let mut state = self.of.state.lock();
+        let stays = state.all - state.leaving <= state.limits.max || state.is_protected(&self.listener);
+        if stays || self.leaving.replace(true) {
+            return false;
+        }
+        state.leaving += 1;
+        true
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.of.state.lock();
-        state.all -= 1;
+        state.all -= usize::from(!self.apart);
+        state.leaving -= usize::from(self.leaving.get());
         give_back(&mut state.by_ip, &self.ip);
         give_back(&mut state.by_listener, &self.listener);
         drop(state);
@@ -145,7 +177,7 @@ impl State {
     }
 
     fn is_protected(&self, listener: &str) -> bool {
-        self.limits.protected.as_deref() == Some(listener)
+        self.limits.protected.as_deref() == Some(listener) || self.limits.apart.contains(listener)
     }
 
     /// Counts a new connection; says how long it has to wait for the rates.
@@ -162,18 +194,30 @@ impl Admission {
         let state = State {
             limits,
             all: 0,
+            leaving: 0,
             by_ip: HashMap::new(),
             by_listener: HashMap::new(),
             pace: Pace::default(),
             pace_of_listener: HashMap::new(),
         };
-        Arc::new(Admission { state: Mutex::new(state), freed: Notify::new(), started: Instant::now() })
+        Arc::new(Admission {
+            state: Mutex::new(state),
+            freed: Notify::new(),
+            surplus: Notify::new(),
+            started: Instant::now(),
+        })
     }
 
-    /// Other limits, for what comes from now on.
+    /// Other limits, for what comes from now on; a lower `max.connections` also for what is there.
     pub(crate) fn configure(&self, limits: Limits) {
         self.state.lock().limits = limits;
         self.freed.notify_waiters();
+        self.surplus.notify_waiters();
+    }
+
+    /// Ends when there may be connections too many; from the moment of the call on none is missed.
+    pub(crate) fn surplus(&self) -> Notified<'_> {
+        self.surplus.notified()
     }
 
     /// Waits until one more connection may be on `listener`. Only the listener's own task may ask.
@@ -203,8 +247,14 @@ impl Admission {
         }
         *state.by_ip.entry(ip).or_default() += 1;
         *state.by_listener.entry(listener.clone()).or_default() += 1;
-        state.all += 1;
-        Some(Permit { of: self.clone(), ip, listener: listener.clone() })
+        let apart = state.limits.apart.contains(listener);
+        state.all += usize::from(!apart);
+        let crowded = state.all > state.limits.max;
+        drop(state);
+        if crowded {
+            self.surplus.notify_waiters();
+        }
+        Some(Permit { of: self.clone(), ip, listener: listener.clone(), leaving: Cell::new(false), apart })
     }
 }
 
@@ -220,6 +270,7 @@ mod tests {
             rate: i32::MAX,
             of_listener: HashMap::new(),
             protected: None,
+            apart: HashSet::new(),
         }
     }
 
@@ -261,6 +312,26 @@ mod tests {
         assert!(has_place(&admission, "BROKER") && !has_place(&admission, "CLIENT"));
         admission.configure(limits(3));
         assert!(has_place(&admission, "CLIENT"));
+    }
+
+    #[test]
+    fn as_many_leave_as_are_too_many_and_none_of_the_protected_listener() {
+        let (client, broker): (Arc<str>, Arc<str>) = ("CLIENT".into(), "BROKER".into());
+        let protected = Some(broker.clone());
+        let admission = Admission::new(Limits { protected: protected.clone(), ..limits(9) });
+        let address = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let own = admission.admit(&broker, address(9)).unwrap();
+        let mut held: Vec<Permit> = (1..=4).map(|n| admission.admit(&client, address(n)).unwrap()).collect();
+        assert!(!held.iter().any(Permit::must_leave));
+        admission.configure(Limits { protected, ..limits(3) });
+        assert!(!own.must_leave(), "the brokers' listener is protected");
+        let told: Vec<bool> = held.iter().map(Permit::must_leave).collect();
+        assert_eq!(told, [true, true, false, false]);
+        assert!(!held.iter().any(Permit::must_leave), "each is told once");
+        drop(held.drain(..2));
+        assert!(!held.iter().any(Permit::must_leave), "three are left: as many as there may be");
+        let _second = admission.admit(&broker, address(9)).unwrap();
+        assert!(held[0].must_leave() && !held[1].must_leave(), "a client makes room for a broker");
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::debug;
 
-use crate::admission::Permit;
+use crate::admission::{Admission, Permit};
 use crate::connection::{Connection, Peer};
 use crate::node::Node;
 use crate::partition::Tools;
@@ -46,8 +46,9 @@ pub(crate) struct NetThread {
     started: Instant,
 }
 
-/// An open connection as the idle sweep sees it.
+/// An open connection as those see it who may close it.
 pub(crate) struct Open {
+    permit: Permit,
     /// By the thread's own clock, which is never set.
     active_ms: Cell<i64>,
     close: tokio::sync::Notify,
@@ -104,7 +105,12 @@ pub(crate) struct Handle {
 }
 
 /// Starts network thread `index`. It ends when every sender of [`Handle::accepted`] is gone, closing its connections.
-pub(crate) fn start(index: usize, node: Arc<Node>, limits: Limits) -> io::Result<Handle> {
+pub(crate) fn start(
+    index: usize,
+    node: Arc<Node>,
+    limits: Limits,
+    admission: Arc<Admission>,
+) -> io::Result<Handle> {
     let (accepted, mut incoming) = mpsc::unbounded_channel::<Accepted>();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let join = std::thread::Builder::new().name(format!("network-{index}")).spawn(move || {
@@ -121,6 +127,7 @@ pub(crate) fn start(index: usize, node: Arc<Node>, limits: Limits) -> io::Result
         });
         let local = LocalSet::new();
         local.spawn_local(sweep_idle(Rc::downgrade(&thread)));
+        local.spawn_local(close_surplus(Rc::downgrade(&thread), admission));
         local.block_on(&runtime, async move {
             while let Some(accepted) = incoming.recv().await {
                 if let Err(error) = adopt(&thread, accepted) {
@@ -146,18 +153,19 @@ fn adopt(thread: &Rc<NetThread>, accepted: Accepted) -> io::Result<()> {
     }
     let stream = TcpStream::from_std(stream)?;
     let peer = Peer { address, listener_name, listener };
-    let open = Rc::new(Open { active_ms: Cell::new(thread.running_ms()), close: tokio::sync::Notify::new() });
+    let active_ms = Cell::new(thread.running_ms());
+    let open = Rc::new(Open { permit, active_ms, close: tokio::sync::Notify::new() });
     let number = thread.last_connection.get() + 1;
     thread.last_connection.set(number);
     thread.connections.borrow_mut().insert(number, open.clone());
     let place = Place { thread: thread.clone(), number };
     let connection = Connection::new(thread.clone(), stream, peer);
     tokio::task::spawn_local(async move {
-        let (_permit, _place) = (permit, place);
+        let _place = place;
         tokio::select! {
             biased;
             () = connection.serve(open.clone()) => {}
-            () = open.close.notified() => debug!(%address, "connection was idle for connections.max.idle.ms"),
+            () = open.close.notified() => debug!(%address, "connection was idle for too long, or one too many"),
         }
     });
     Ok(())
@@ -179,5 +187,24 @@ async fn sweep_idle(thread: Weak<NetThread>) {
                 open.close.notify_one();
             }
         }
+    }
+}
+
+/// Closes connections where there are more than `max.connections`, the one that was silent for longest first.
+async fn close_surplus(thread: Weak<NetThread>, admission: Arc<Admission>) {
+    loop {
+        let surplus = admission.surplus();
+        if let Some(thread) = thread.upgrade() {
+            let mut open: Vec<Rc<Open>> = thread.connections.borrow().values().cloned().collect();
+            open.sort_by_key(|open| open.active_ms.get());
+            for open in open {
+                if open.permit.must_leave() {
+                    open.close.notify_one();
+                    // Other threads have connections too; each closes one of its own in turn.
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        surplus.await;
     }
 }

@@ -194,7 +194,7 @@ impl Node {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = (config.sockets.network_threads.max(1) as usize).min(cores);
         let threads = (0..count)
-            .map(|index| network::start(index, self.clone(), limits))
+            .map(|index| network::start(index, self.clone(), limits, self.admission.clone()))
             .collect::<Result<Vec<_>, _>>()
             .map_err(StartError::Thread)?;
         let senders: Vec<_> = threads.iter().map(|t| t.accepted.clone()).collect();

@@ -1,6 +1,6 @@
 //! Golden transcripts: every file of `tests/transcripts` is a conversation with one shard.
 //!
-//! A block is a command, `----`, what the shard does about it, and an empty line. `UPDATE=1 cargo test` writes
+//! A block is a command, `----`, what the shard does about it, and an empty line. `UPDATE_TRANSCRIPTS=1 cargo test` writes
 //! what it does into the files, to be read before it is committed. Member ids end in `#n` for the n-th uuid
 //! drawn. Appends get their outcome by `ok N` and `fail N ERROR`, or at once after `auto on`. `wall` sets the wall
 //! clock, which is the same as the other one until then. `failover above=N` is a new shard that has read the log while
@@ -387,7 +387,7 @@ fn transcripts_are_as_written() {
         if actual == expected {
             continue;
         }
-        if std::env::var_os("UPDATE").is_some() {
+        if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
             fs::write(&file, actual).unwrap();
             continue;
         }

@@ -21,12 +21,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::dist;
+use crate::machine::Need;
 use crate::process::{self, Output};
 use crate::server::{Server, Site, System};
 use crate::tally::Tally;
 
 /// How long one of our commands may take.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// What single checks need beside cargo; the rest of the judge does without.
+pub const NEEDS: &[Need] = &[Need::Mount];
 
 type Group = fn(&mut Tally) -> Result<()>;
 const GROUPS: &[(&str, Group)] = &[

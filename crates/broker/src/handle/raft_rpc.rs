@@ -16,9 +16,6 @@ use crate::reply::{Outcome, Refusal};
 
 pub(crate) use voters::{add_voter, remove_voter, update_voter};
 
-/// The first version of Fetch with raft's fields.
-const RAFT_FETCH_FROM: i16 = 12;
-
 /// Hands a request to the quorum and answers with what `encode` makes of its answer, `None` if the quorum has stopped.
 fn ask<M: Message>(
     call: &Call<'_>,
@@ -56,9 +53,6 @@ pub(crate) fn end_epoch(call: &Call<'_>) -> Result<Outcome, Refusal> {
 
 pub(crate) fn fetch(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let version = call.version();
-    if version < RAFT_FETCH_FROM {
-        return Err(Refusal::Version { api: call.head.api, version });
-    }
     match wire::fetch(call.owned()?, version) {
         Some(request) => ask(call, Request::Fetch(request), wire::fetched),
         None => call.reply(&wire::fetched(Some(wire::INVALID), version)),

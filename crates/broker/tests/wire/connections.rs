@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use ottla_protocol::messages::MetadataRequest;
+use ottla_protocol::messages::{FetchRequest, IncrementalAlterConfigsRequest, MetadataRequest};
+use ottla_protocol::messages::{fetch_request, incremental_alter_configs_request as alter};
 
 use crate::support::{Client, Server};
 
@@ -90,5 +91,53 @@ fn visitors_give_their_places_back() {
     let mut last: Vec<Client> = (0..25).map(|_| server.client()).collect();
     for client in &mut last {
         client.ask(1, &all());
+    }
+}
+
+#[test]
+fn a_lower_limit_closes_those_that_were_silent_for_longest() {
+    let server = Server::with("num.network.threads=1");
+    let mut clients: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    for index in [2, 0, 3, 1] {
+        clients[index].ask(1, &all());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let answer = clients[1].ask(
+        1,
+        &IncrementalAlterConfigsRequest {
+            resources: vec![alter::AlterConfigsResource {
+                resource_type: 4,
+                resource_name: String::new(),
+                configs: vec![alter::AlterableConfig {
+                    name: "max.connections".to_owned(),
+                    config_operation: 0,
+                    value: Some("2".to_owned()),
+                }],
+            }],
+            validate_only: false,
+        },
+    );
+    assert_eq!(answer.responses[0].error_code, 0);
+    assert!(clients[2].is_closed() && clients[0].is_closed());
+    assert!(is_served(&mut clients[3]) && is_served(&mut clients[1]));
+}
+
+#[test]
+fn the_controller_refuses_a_fetch_that_knows_the_topic_by_its_name() {
+    let server = Server::start();
+    let mut client = Client::connect(server.at("CONTROLLER"));
+    let request = FetchRequest {
+        topics: vec![fetch_request::FetchTopic {
+            topic: "__cluster_metadata".to_owned(),
+            partitions: vec![fetch_request::FetchPartition::default()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    for version in 4..=12 {
+        let answer = client.ask(version, &request);
+        // The field came with version 7; before that there is nothing but an empty answer.
+        let expected = if version >= 7 { 42 } else { 0 };
+        assert_eq!((answer.error_code, answer.responses.len()), (expected, 0), "version {version}");
     }
 }

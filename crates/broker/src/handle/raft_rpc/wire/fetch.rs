@@ -17,13 +17,9 @@ const FETCH_ENDPOINTS_FROM: i16 = 17;
 pub(in super::super) fn fetch(request: FetchRequest, version: i16) -> Option<message::FetchRequest> {
     let replica_id =
         if version >= FETCH_STATE_FROM { request.replica_state.replica_id } else { request.replica_id };
-    let topic = only(request.topics, |topic| {
-        if version >= FETCH_BY_ID_FROM {
-            topic.topic_id == METADATA_TOPIC_ID
-        } else {
-            topic.topic == METADATA_TOPIC
-        }
-    })?;
+    // Kafka knows the topic by its id alone: versions that only have the name are refused with what they name.
+    let topic =
+        only(request.topics, |topic| version >= FETCH_BY_ID_FROM && topic.topic_id == METADATA_TOPIC_ID)?;
     let asked = only(topic.partitions, |partition| partition.partition == 0)?;
     Some(message::FetchRequest {
         cluster_id: request.cluster_id,

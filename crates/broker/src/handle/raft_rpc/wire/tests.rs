@@ -81,7 +81,7 @@ fn only_the_metadata_partition_is_meant() {
 }
 
 #[test]
-fn fetches_name_the_topic_by_name_or_id() {
+fn fetches_name_the_topic_by_its_id() {
     let request = |topic: &str, topic_id: Uuid| FetchRequest {
         replica_id: 3,
         replica_state: fetch_request::ReplicaState { replica_id: 4, replica_epoch: -1 },
@@ -92,10 +92,12 @@ fn fetches_name_the_topic_by_name_or_id() {
         }],
         ..Default::default()
     };
-    let old = fetch(request(METADATA_TOPIC, Uuid::nil()), 12).unwrap();
+    let old = fetch(request("", METADATA_TOPIC_ID), 14).unwrap();
     assert_eq!((old.replica.id, old.offset), (3, 7));
     assert_eq!(fetch(request("", METADATA_TOPIC_ID), 15).unwrap().replica.id, 4);
-    assert!(fetch(request(METADATA_TOPIC, Uuid::nil()), 13).is_none());
+    for version in FetchRequest::MIN_VERSION..=13 {
+        assert!(fetch(request(METADATA_TOPIC, Uuid::nil()), version).is_none(), "version {version}");
+    }
 }
 
 #[test]
