@@ -48,6 +48,7 @@ type OfClusters = fn(&mut Tally, System);
 const CLUSTERS: &[(&str, OfClusters)] = &[
     ("cluster-topologies", cluster::topologies),
     ("cluster-kills", cluster::kills),
+    ("cluster-outages", cluster::outages),
     ("cluster-pause", cluster::pause),
     ("cluster-rolling", cluster::rolling),
     ("cluster-wipe", cluster::wipe),
@@ -63,6 +64,10 @@ pub fn run(only: Option<&str>) -> Result<()> {
         found = true;
         group(&mut tally, System::Ottla);
     }
+    if only == Some("cluster-dev") {
+        found = true;
+        cluster::dev(&mut tally);
+    }
     for (name, group) in GROUPS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         println!("-- {name}");
         found = true;
@@ -71,6 +76,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
         }
     }
     let names = GROUPS.iter().map(|(name, _)| *name).chain(CLUSTERS.iter().map(|(name, _)| *name));
+    let names = names.chain(["cluster-dev"]);
     let names: Vec<&str> = names.collect();
     ensure!(found, "no group '{}': {}", only.unwrap_or_default(), names.join(", "));
     tally.close()

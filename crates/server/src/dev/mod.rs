@@ -158,7 +158,7 @@ fn held(dir: &Path) -> Result<Option<Shape>, String> {
     }
     match (combined, brokers, controllers) {
         (0, 0, 0) if others == 0 => Ok(None),
-        (nodes, 0, 0) if nodes > 0 => Ok(Some(Shape { nodes, controllers: None })),
+        (nodes, 0, 0) if nodes > 1 => Ok(Some(Shape { nodes, controllers: None })),
         (0, nodes, controllers) if nodes > 0 && controllers > 0 => {
             Ok(Some(Shape { nodes, controllers: Some(controllers) }))
         }

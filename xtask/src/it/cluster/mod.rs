@@ -3,6 +3,7 @@
 //! In every check, idempotent writers (acks=all) keep a book of what was acknowledged and kcat reads all of it back:
 //! nothing lost, nothing doubled, everything in order.
 
+mod dev;
 mod ledger;
 mod nodes;
 mod wire;
@@ -14,6 +15,7 @@ use anyhow::{Result, ensure};
 
 use crate::server::System;
 use crate::tally::Tally;
+pub use dev::run as dev;
 use ledger::Ledger;
 use nodes::{Nodes, Shape, Voters};
 
@@ -62,6 +64,10 @@ pub fn kills(tally: &mut Tally, system: System) {
         killed(system, "follower", |nodes| nodes.leader(TOPIC, 0).map(|leader| leader % 3 + 1))
     });
     tally.check("kill -9 of the active controller", || killed(system, "controller", Nodes::controller));
+}
+
+/// `cluster-outages`: more than one node at a time, or one after the other.
+pub fn outages(tally: &mut Tally, system: System) {
     tally.check("kill -9 of two nodes in turn", || {
         let (mut nodes, ledger) = three(system, "two")?;
         for partition in 0..2 {
