@@ -5,7 +5,7 @@
 //! refused as Kafka refuses it. `wire` has the translation both ways.
 
 mod voters;
-mod wire;
+pub(crate) mod wire;
 
 use ottla_protocol::wire::Message;
 use ottla_raft::{Request, Response};

@@ -3,6 +3,8 @@
 
 mod change;
 mod replicate;
+#[cfg(test)]
+mod tests;
 
 use ottla_protocol::messages::{
     BeginQuorumEpochRequest, BeginQuorumEpochResponse, EndQuorumEpochRequest, EndQuorumEpochResponse,

@@ -14,8 +14,8 @@ use ottla_protocol::messages::{
 use ottla_raft::message::{self, Leader};
 use ottla_raft::{Endpoints, Fault, HostPort, ReplicaKey, Response};
 
-pub(super) use fetch::{fetch, fetched};
-pub(super) use snapshot::{fetch_snapshot, fetched_snapshot};
+pub(crate) use fetch::{fetch, fetched};
+pub(crate) use snapshot::{fetch_snapshot, fetched_snapshot};
 
 use crate::handle::quorum::METADATA_TOPIC;
 
@@ -48,7 +48,7 @@ fn id(leader: &Leader) -> i32 {
     leader.id.unwrap_or(-1)
 }
 
-pub(super) fn vote(request: VoteRequest) -> Option<message::VoteRequest> {
+pub(crate) fn vote(request: VoteRequest) -> Option<message::VoteRequest> {
     let topic = only(request.topics, |topic| topic.topic_name == METADATA_TOPIC)?;
     let asked = only(topic.partitions, |partition| partition.partition_index == 0)?;
     let voter = (request.voter_id >= 0).then(|| ReplicaKey::new(request.voter_id, asked.voter_directory_id));
@@ -63,7 +63,7 @@ pub(super) fn vote(request: VoteRequest) -> Option<message::VoteRequest> {
     })
 }
 
-pub(super) fn voted(answer: Option<Response>, version: i16) -> VoteResponse {
+pub(crate) fn voted(answer: Option<Response>, version: i16) -> VoteResponse {
     let Some(Response::Vote(vote)) = answer else {
         return VoteResponse { error_code: top_level(&answer), ..Default::default() };
     };
@@ -89,7 +89,7 @@ pub(super) fn voted(answer: Option<Response>, version: i16) -> VoteResponse {
     }
 }
 
-pub(super) fn begin_epoch(request: BeginQuorumEpochRequest) -> Option<message::BeginEpochRequest> {
+pub(crate) fn begin_epoch(request: BeginQuorumEpochRequest) -> Option<message::BeginEpochRequest> {
     let topic = only(request.topics, |topic| topic.topic_name == METADATA_TOPIC)?;
     let told = only(topic.partitions, |partition| partition.partition_index == 0)?;
     let voter = (request.voter_id >= 0).then(|| ReplicaKey::new(request.voter_id, told.voter_directory_id));
@@ -103,7 +103,7 @@ pub(super) fn begin_epoch(request: BeginQuorumEpochRequest) -> Option<message::B
     })
 }
 
-pub(super) fn began(answer: Option<Response>, version: i16) -> BeginQuorumEpochResponse {
+pub(crate) fn began(answer: Option<Response>, version: i16) -> BeginQuorumEpochResponse {
     let Some(Response::BeginQuorumEpoch(epoch)) = answer else {
         return BeginQuorumEpochResponse { error_code: top_level(&answer), ..Default::default() };
     };
@@ -128,7 +128,7 @@ pub(super) fn began(answer: Option<Response>, version: i16) -> BeginQuorumEpochR
     }
 }
 
-pub(super) fn end_epoch(request: EndQuorumEpochRequest, version: i16) -> Option<message::EndEpochRequest> {
+pub(crate) fn end_epoch(request: EndQuorumEpochRequest, version: i16) -> Option<message::EndEpochRequest> {
     let topic = only(request.topics, |topic| topic.topic_name == METADATA_TOPIC)?;
     let told = only(topic.partitions, |partition| partition.partition_index == 0)?;
     let successors = if version >= 1 {
@@ -149,7 +149,7 @@ pub(super) fn end_epoch(request: EndQuorumEpochRequest, version: i16) -> Option<
     })
 }
 
-pub(super) fn ended(answer: Option<Response>, version: i16) -> EndQuorumEpochResponse {
+pub(crate) fn ended(answer: Option<Response>, version: i16) -> EndQuorumEpochResponse {
     let Some(Response::EndQuorumEpoch(epoch)) = answer else {
         return EndQuorumEpochResponse { error_code: top_level(&answer), ..Default::default() };
     };

@@ -14,7 +14,7 @@ const FETCH_BY_ID_FROM: i16 = 13;
 const FETCH_STATE_FROM: i16 = 15;
 const FETCH_ENDPOINTS_FROM: i16 = 17;
 
-pub(in super::super) fn fetch(request: FetchRequest, version: i16) -> Option<message::FetchRequest> {
+pub(crate) fn fetch(request: FetchRequest, version: i16) -> Option<message::FetchRequest> {
     let replica_id =
         if version >= FETCH_STATE_FROM { request.replica_state.replica_id } else { request.replica_id };
     // Kafka knows the topic by its id alone: versions that only have the name are refused with what they name.
@@ -33,7 +33,7 @@ pub(in super::super) fn fetch(request: FetchRequest, version: i16) -> Option<mes
     })
 }
 
-pub(in super::super) fn fetched(answer: Option<Response>, version: i16) -> FetchResponse {
+pub(crate) fn fetched(answer: Option<Response>, version: i16) -> FetchResponse {
     let Some(Response::Fetch(fetch)) = answer else {
         return FetchResponse { error_code: top_level(&answer), ..Default::default() };
     };

@@ -12,7 +12,7 @@ use super::{id, reachable, top_level};
 use crate::handle::quorum::METADATA_TOPIC;
 
 /// What is asked for; or the answer, if it is another partition's snapshot.
-pub(in super::super) fn fetch_snapshot(
+pub(crate) fn fetch_snapshot(
     request: FetchSnapshotRequest,
 ) -> Result<message::FetchSnapshotRequest, FetchSnapshotResponse> {
     let is_metadata = matches!(
@@ -48,7 +48,7 @@ fn unknown_snapshots(request: FetchSnapshotRequest) -> FetchSnapshotResponse {
     FetchSnapshotResponse { topics: topics.collect(), ..Default::default() }
 }
 
-pub(in super::super) fn fetched_snapshot(answer: Option<Response>, version: i16) -> FetchSnapshotResponse {
+pub(crate) fn fetched_snapshot(answer: Option<Response>, version: i16) -> FetchSnapshotResponse {
     let Some(Response::FetchSnapshot(fetch)) = answer else {
         return FetchSnapshotResponse { error_code: top_level(&answer), ..Default::default() };
     };
