@@ -18,7 +18,7 @@ use crate::dirs::Dir;
 use crate::disk::in_parallel;
 use crate::network::wall_ms;
 use crate::node::Node;
-use crate::partition::{OpenError, Partition};
+use crate::partition::{OpenError, Partition, assignment};
 use crate::topic_names;
 
 impl Node {
@@ -26,19 +26,12 @@ impl Node {
     pub(crate) fn publish(self: &Arc<Self>, delta: Delta) {
         let image = Arc::new(delta.after().clone());
         let local = delta.local_changes(self.node_id());
+        self.neighbours().take(&image);
         for (topic, topic_id, index, topic_is_gone) in &local.deletes {
             self.delete(topic, *topic_id, *index, *topic_is_gone);
         }
         self.lead(&image, local.leaders);
-        self.hold(&image, &local.followers);
-        for follower in &local.followers {
-            if let Some(partition) = self.partitions().by_id(follower.topic_id, follower.index) {
-                partition.resign(follower.partition.leader_epoch);
-                if follower.topic.as_ref() == topic_names::OFFSETS {
-                    self.groups().resign(follower.index);
-                }
-            }
-        }
+        self.follow(&image, local.followers);
         self.reconfigure(&delta, &image);
         let gone: Vec<(&str, Uuid)> =
             delta.changes().deleted_topics().map(|topic| (topic.name.as_ref(), topic.id)).collect();
@@ -66,21 +59,6 @@ impl Node {
         }
     }
 
-    /// Opens the replicas that lie on this node's disk although it does not lead them now.
-    fn hold(self: &Arc<Self>, image: &Image, followers: &[LocalPartition]) {
-        let here: Vec<&LocalPartition> = followers
-            .iter()
-            .filter(|f| self.dirs().iter().any(|dir| dir.holds(&f.topic, f.index)))
-            .filter(|f| self.partitions().by_id(f.topic_id, f.index).is_none())
-            .collect();
-        let threads = self.config().log.recovery_threads_per_dir.max(1) as usize * self.dirs().len();
-        let held = self.held_by_dir();
-        in_parallel(here, threads, |local| {
-            let config = self.topic_config(image, &local.topic);
-            self.open(local, config, self.choose_dir(local, &held));
-        });
-    }
-
     /// Opens one partition and puts it into the table.
     fn open(&self, local: &LocalPartition, config: Arc<TopicConfig>, dir: usize) -> Option<Arc<Partition>> {
         let opened = Partition::open(
@@ -92,6 +70,7 @@ impl Node {
             config,
             self.producer_expiry_ms(),
             wall_ms(),
+            self.neighbours(),
         );
         match opened {
             Ok(partition) => {
@@ -108,15 +87,41 @@ impl Node {
 
     /// Leads these partitions from now on, opening or making those that are new.
     fn lead(self: &Arc<Self>, image: &Arc<Image>, leaders: Vec<LocalPartition>) {
+        self.at_hand(image, leaders, |node, partition, local, config| {
+            node.lead_one(partition, local, config);
+        });
+    }
+
+    /// Follows the leaders of these partitions from now on, opening or making those that are new.
+    fn follow(self: &Arc<Self>, image: &Arc<Image>, followers: Vec<LocalPartition>) {
+        for local in followers.iter().filter(|local| local.topic.as_ref() == topic_names::OFFSETS) {
+            self.groups().resign(local.index);
+        }
+        self.at_hand(image, followers, |_, partition, local, config| {
+            let leader_epoch = local.partition.leader_epoch;
+            match local.partition.has_leader() {
+                true => partition.follow(local.partition.leader, leader_epoch, config),
+                false => partition.resign(leader_epoch),
+            }
+        });
+    }
+
+    /// Has `act` run on each partition, whose log is opened or made before where it is not at hand.
+    fn at_hand(
+        self: &Arc<Self>,
+        image: &Arc<Image>,
+        locals: Vec<LocalPartition>,
+        act: impl Fn(&Arc<Self>, &Arc<Partition>, &LocalPartition, Arc<TopicConfig>) + Send + Sync,
+    ) {
         let mut configs: HashMap<Arc<str>, Arc<TopicConfig>> = HashMap::new();
         let mut fresh = Vec::new();
-        for local in leaders {
+        for local in locals {
             let config = configs
                 .entry(local.topic.clone())
                 .or_insert_with(|| self.topic_config(image, &local.topic))
                 .clone();
             match self.partitions().by_id(local.topic_id, local.index) {
-                Some(partition) => self.lead_one(&partition, &local, config),
+                Some(partition) => act(self, &partition, &local, config),
                 None => fresh.push((local, config)),
             }
         }
@@ -135,7 +140,7 @@ impl Node {
             .collect();
         in_parallel(planned, threads, |(local, config, dir)| {
             if let Some(partition) = self.open(&local, config.clone(), dir) {
-                self.lead_one(&partition, &local, config);
+                act(self, &partition, &local, config);
             }
         });
     }
@@ -146,8 +151,8 @@ impl Node {
         local: &LocalPartition,
         config: Arc<TopicConfig>,
     ) {
-        let (leader_epoch, isr) = (local.partition.leader_epoch, local.partition.isr.len());
-        partition.lead(leader_epoch, isr, config);
+        let leader_epoch = local.partition.leader_epoch;
+        partition.lead(assignment(&local.partition), config);
         if local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
             // The shard is there at once, so that whoever gives it up later finds it.
             if let Some(loading) = self.groups().lead(local.index, partition.clone(), leader_epoch) {

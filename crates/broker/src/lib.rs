@@ -25,6 +25,7 @@ mod handle;
 mod housekeeping;
 mod line_budget;
 mod listen;
+mod neighbours;
 mod network;
 mod node;
 mod outbox;

@@ -25,6 +25,7 @@ use crate::handle::init_producer_id::ProducerIds;
 use crate::housekeeping;
 use crate::line_budget::LineBudget;
 use crate::listen::{self, Accepting};
+use crate::neighbours::Neighbours;
 use crate::network::{self, Limits};
 use crate::partition::PartitionTable;
 use crate::start_error::StartError;
@@ -49,6 +50,7 @@ pub struct Node {
     image: ArcSwap<Image>,
     image_offset: watch::Sender<i64>,
     partitions: PartitionTable,
+    neighbours: Arc<Neighbours>,
     groups: Arc<GroupHost>,
     sessions: Sessions,
     disk: DiskPool,
@@ -121,6 +123,11 @@ impl Node {
             image: ArcSwap::from_pointee(Image::default()),
             image_offset: watch::Sender::new(-1),
             partitions: PartitionTable::default(),
+            neighbours: Neighbours::new(
+                config.node_id,
+                config.replication.lag_time_max_ms,
+                i64::from(config.replication.fetch_backoff_ms),
+            ),
             groups: Arc::new(GroupHost::new(group_config(&config))),
             sessions: Sessions::new(config.requests.fetch_session_slots.max(0) as usize),
             disk: DiskPool::start(DISK_THREADS).map_err(StartError::Thread)?,
@@ -328,6 +335,11 @@ impl Node {
 
     pub(crate) fn previous_broker_epoch(&self) -> i64 {
         self.previous_broker_epoch
+    }
+
+    /// The other brokers, as the partitions know them.
+    pub(crate) fn neighbours(&self) -> &Arc<Neighbours> {
+        &self.neighbours
     }
 
     pub(crate) fn partitions(&self) -> &PartitionTable {

@@ -1,4 +1,4 @@
-//! Fetch (key 1) for consumers: sessions, min and max bytes, isolation, and the wait for bytes that are not there yet.
+//! Fetch (key 1) for consumers and replicas: sessions, min and max bytes, isolation, and the wait for bytes that are not there yet.
 
 mod answer;
 
@@ -15,12 +15,16 @@ use crate::dispatch::Call;
 use crate::fetch_session::{Ask, SessionError, TopicRef, Turn, Wanted};
 use crate::handle::find;
 use crate::node::Node;
-use crate::partition::{FetchRead, Partition};
+use crate::partition::{FetchRead, Partition, Reader};
 use crate::reply::{Outcome, Refusal, Reply, ReplyTo};
 use crate::wait::Parked;
 
 /// The first version that names topics by id (KIP-516).
 const IDS_FROM: i16 = 13;
+/// The first version whose clients may read from followers (KIP-392).
+const FOLLOWERS_FROM: i16 = 11;
+/// The selector of replicas by rack.
+const BY_RACK: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
 /// What one partition takes while a fetch is served: as it is wanted, here and in its session, as it is read, as it is
 /// answered.
 const PARTITION_BYTES: usize =
@@ -35,7 +39,13 @@ struct Fetch {
     turn: Option<Turn>,
     min_bytes: usize,
     max_bytes: usize,
+    /// The broker that fetches as a replica, and its epoch.
+    replica: Option<(i32, i64)>,
     read_committed: bool,
+    /// Whether the client knows of replicas that are nearer than the leader (KIP-392).
+    from_followers: bool,
+    /// The client's rack, where it says one and the broker has a rule for it.
+    rack: String,
 }
 
 /// One look at all partitions of a fetch.
@@ -54,11 +64,6 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let version = call.version();
     let node = call.node();
     let replica_id = if version >= 15 { request.replica_state.replica_id } else { request.replica_id };
-    if replica_id >= 0 {
-        // Only a broker may read past the high watermark, and this node has no followers yet.
-        let error_code = ErrorCode::InvalidRequest.code();
-        return call.reply(&FetchResponse { error_code, ..Default::default() });
-    }
     let count = request.topics.iter().map(|topic| 1 + topic.partitions.len()).sum();
     call.afford(count, PARTITION_BYTES)?;
     let forgotten = request.forgotten_topics_data.iter().map(|topic| 1 + topic.partitions.len()).sum();
@@ -102,9 +107,12 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         turn: plan.session,
         min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
         max_bytes,
+        replica: (replica_id >= 0).then_some((replica_id, request.replica_state.replica_epoch)),
         read_committed: request.isolation_level == 1,
+        from_followers: version >= FOLLOWERS_FROM,
+        rack: rack(&request, version, node),
     };
-    let look = fetch.look();
+    let look = fetch.look(true);
     let wait_ms = request.max_wait_ms.max(0) as u64;
     if wait_ms == 0 || look.missing == fetch.wanted.len() || fetch.is_enough(&look) {
         return fetch.answer(look).map(Outcome::Reply);
@@ -112,6 +120,15 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let missing = look.missing;
     drop(look);
     Ok(Outcome::Later(Box::pin(fetch.wait(wait_ms, missing))))
+}
+
+/// The rack by which a nearer replica is looked for; empty for none.
+fn rack(request: &FetchRequestView<'_>, version: i16, node: &Node) -> String {
+    let by_rack = || node.config().settings().text("replica.selector.class").as_deref() == Some(BY_RACK);
+    if version < FOLLOWERS_FROM || request.rack_id.is_empty() || !by_rack() {
+        return String::new();
+    }
+    request.rack_id.to_owned()
 }
 
 fn topic_ref(version: i16, name: &str, id: Uuid, node: &Node) -> TopicRef {
@@ -149,8 +166,12 @@ impl Fetch {
         }
     }
 
-    /// Reads every partition once, within the limits.
-    fn look(&self) -> Look {
+    /// Reads every partition once, within the limits. The first look of a replica's fetch says how far it is.
+    fn look(&self, first: bool) -> Look {
+        let reader = match self.replica {
+            Some((id, broker_epoch)) => Reader::Replica { id, broker_epoch, counts: first },
+            None => Reader::Client { committed: self.read_committed, from_followers: self.from_followers },
+        };
         let mut look =
             Look { reads: Vec::with_capacity(self.wanted.len()), bytes: 0, urgent: false, missing: 0 };
         for want in &self.wanted {
@@ -161,12 +182,11 @@ impl Fetch {
             let is_missing =
                 matches!(found, Err(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId));
             look.missing += usize::from(is_missing);
-            let read =
-                found.and_then(|partition| partition.fetch(want, left, at_least_one, self.read_committed));
+            let read = found.and_then(|partition| partition.fetch(want, left, at_least_one, reader));
             match &read {
                 Ok(read) => {
                     look.bytes += read.slice.as_ref().map_or(0, Slice::len);
-                    look.urgent |= read.diverging.is_some();
+                    look.urgent |= read.diverging.is_some() || read.owes_watermark;
                 }
                 Err(_) => look.urgent |= !is_missing,
             }
@@ -199,13 +219,13 @@ impl Fetch {
                     partition.waiters().park(&parked);
                 }
             }
-            let look = self.look();
+            let look = self.look(false);
             if look.missing > missing || self.is_enough(&look) {
                 return self.answer(look);
             }
             drop(look);
             if tokio::time::timeout_at(deadline, parked.woken()).await.is_err() {
-                let look = self.look();
+                let look = self.look(false);
                 return self.answer(look);
             }
         }

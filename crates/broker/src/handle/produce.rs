@@ -1,5 +1,8 @@
 //! Produce (key 0): check, append, answer. With acks=1, or acks=all where this node is the whole ISR, without a hop.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::produce_request::TopicProduceDataView;
 use ottla_protocol::messages::produce_response::{
@@ -8,13 +11,15 @@ use ottla_protocol::messages::produce_response::{
 use ottla_protocol::messages::{ProduceRequestView, ProduceResponse};
 use ottla_records::Compression;
 use ottla_records::validate::Rejected;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error};
 
 use crate::dispatch::Call;
 use crate::handle::find;
-use crate::partition::{AppendRefusal, Appended};
+use crate::partition::{AppendRefusal, Appended, Durable, Partition};
 use crate::reply::{Outcome, Refusal};
 use crate::topic_names;
+use crate::wait::Parked;
 
 /// The first version whose clients read zstd (KIP-110).
 const ZSTD_FROM: i16 = 7;
@@ -28,8 +33,8 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: ProduceRequestView<'_> = call.view()?;
     let count = request.topic_data.iter().map(|topic| 1 + topic.partition_data.len()).sum();
-    call.afford(count, size_of::<PartitionProduceResponse>() + size_of::<Appended>())?;
-    let mut appended = Vec::new();
+    call.afford(count, size_of::<PartitionProduceResponse>() + size_of::<Wait>())?;
+    let mut waits = Vec::new();
     let mut failed = false;
     let mut endpoints: Vec<NodeEndpoint> = Vec::new();
     let mut responses = Vec::with_capacity(request.topic_data.len().min(1024));
@@ -38,7 +43,8 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         for data in topic.partition_data {
             let outcome = append(call, &request, &topic, data.index, data.records);
             partitions.push(match outcome {
-                Ok(done) => {
+                Ok(appended) => {
+                    let done = &appended.1;
                     let response = PartitionProduceResponse {
                         index: data.index,
                         base_offset: done.base_offset,
@@ -46,7 +52,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
                         log_start_offset: done.log_start_offset,
                         ..Default::default()
                     };
-                    appended.push(done);
+                    waits.extend(Wait::of(appended, request.acks, (responses.len(), partitions.len())));
                     response
                 }
                 Err(refusal) => {
@@ -69,26 +75,61 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         return Ok(Outcome::Silence);
     }
     let response = ProduceResponse { responses, node_endpoints: endpoints, ..Default::default() };
-    let waits: Vec<_> = appended.into_iter().filter_map(|a| a.durable).collect();
     if waits.is_empty() {
         return call.reply(&response);
     }
-    let to = call.reply_to();
+    let (to, timeout_ms) = (call.reply_to(), request.timeout_ms.max(0) as u64);
     Ok(Outcome::Later(Box::pin(async move {
         let mut response = response;
+        let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         for wait in waits {
-            if !wait.flushed().await {
-                for partition in response.responses.iter_mut().flat_map(|t| &mut t.partition_responses) {
-                    if partition.error_code == 0 {
-                        partition.error_code = ErrorCode::KafkaStorageError.code();
-                        partition.base_offset = -1;
-                    }
-                }
-                break;
+            let (topic, partition) = wait.place;
+            if let Err(error) = wait.done(deadline).await {
+                let partition = &mut response.responses[topic].partition_responses[partition];
+                partition.error_code = error.code();
+                partition.base_offset = -1;
+                partition.log_append_time_ms = -1;
+                partition.log_start_offset = -1;
             }
         }
         to.with(&response)
     })))
+}
+
+/// What an answer waits for: that the records are on the disk, that all in-sync replicas have them.
+struct Wait {
+    /// The topic and the partition in the response.
+    place: (usize, usize),
+    durable: Option<Durable>,
+    replicated: Option<(Arc<Partition>, i32, i64)>,
+}
+
+impl Wait {
+    fn of((partition, done): (Arc<Partition>, Appended), acks: i16, place: (usize, usize)) -> Option<Wait> {
+        let replicated =
+            (acks == -1 && !done.committed).then_some((partition, done.leader_epoch, done.next_offset));
+        let wait = Wait { place, durable: done.durable, replicated };
+        (wait.durable.is_some() || wait.replicated.is_some()).then_some(wait)
+    }
+
+    async fn done(self, deadline: Instant) -> Result<(), ErrorCode> {
+        if let Some(durable) = self.durable
+            && !durable.flushed().await
+        {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        let Some((partition, leader_epoch, required)) = self.replicated else { return Ok(()) };
+        loop {
+            let parked = Parked::new();
+            partition.waiters().park(&parked);
+            if let Some(done) = partition.acked(leader_epoch, required) {
+                return done;
+            }
+            if timeout_at(deadline, parked.woken()).await.is_err() {
+                return partition.acked(leader_epoch, required).unwrap_or(Err(ErrorCode::RequestTimedOut));
+            }
+        }
+    }
 }
 
 fn append(
@@ -97,7 +138,7 @@ fn append(
     topic: &TopicProduceDataView<'_>,
     index: i32,
     records: Option<&[u8]>,
-) -> Result<Appended, AppendRefusal> {
+) -> Result<(Arc<Partition>, Appended), AppendRefusal> {
     if !matches!(request.acks, -1..=1) {
         return Err(AppendRefusal::Code(ErrorCode::InvalidRequiredAcks));
     }
@@ -111,7 +152,8 @@ fn append(
         return Err(AppendRefusal::Code(ErrorCode::InvalidTopicException));
     }
     let mut tools = call.thread.tools.borrow_mut();
-    partition.append_produced(records.unwrap_or_default(), request.acks, call.now_ms(), &mut tools, |batch| {
+    let records = records.unwrap_or_default();
+    let appended = partition.append_produced(records, request.acks, call.now_ms(), &mut tools, |batch| {
         if call.version() < ZSTD_FROM && batch.compression() == Some(Compression::Zstd) {
             return Err(AppendRefusal::Code(ErrorCode::UnsupportedCompressionType));
         }
@@ -123,7 +165,8 @@ fn append(
             }));
         }
         Ok(())
-    })
+    })?;
+    Ok((partition, appended))
 }
 
 fn refused(

@@ -1,7 +1,6 @@
 //! Appending to a partition that this node leads.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use ottla_config::topic::{Compression as TopicCompression, TimestampType as TopicTimestampType};
 use ottla_log::{AppendError, Flushed, LeaderAppend, Origin, Transaction};
@@ -10,8 +9,10 @@ use ottla_records::validate::{self, Accepted, Rejected, Rules};
 use ottla_records::{
     Batch, BatchHeader, Compression, Compressor, DecompressError, Decompressor, TimestampType, builder,
 };
+use ottla_replication::leader::Admission;
 use tokio::sync::oneshot;
 
+use super::role::Role;
 use super::{Partition, State};
 use crate::network::wall_ms;
 
@@ -35,6 +36,10 @@ pub(crate) struct Appended {
     pub(crate) next_offset: i64,
     pub(crate) log_append_time_ms: i64,
     pub(crate) log_start_offset: i64,
+    /// The epoch it was appended in.
+    pub(crate) leader_epoch: i32,
+    /// Whether all in-sync replicas have it already.
+    pub(crate) committed: bool,
     /// What the answer has to wait for, when the topic asks for a flush before it.
     pub(crate) durable: Option<Durable>,
 }
@@ -70,7 +75,10 @@ impl Partition {
         let (rules, codec) = {
             let state = self.state.lock();
             state.check_leader(-1).map_err(AppendRefusal::Code)?;
-            if acks == -1 && state.in_sync < state.config.min_insync_replicas.max(1) as usize {
+            if let Role::Leads(leader) = &state.role
+                && acks == -1
+                && leader.admits() != Admission::Admitted
+            {
                 return Err(AppendRefusal::Code(ErrorCode::NotEnoughReplicas));
             }
             (rules(&state), state.config.compression)
@@ -183,9 +191,14 @@ impl Partition {
         accepted: Accepted<'_>,
     ) -> Result<Appended, AppendRefusal> {
         let appended = state.log_mut().append_as_leader(append, &[accepted]).map_err(refusal)?;
-        if !appended.duplicate && state.in_sync <= 1 {
-            let end = state.log().log_end();
-            self.high_watermark.store(state.log_mut().set_high_watermark(end), Ordering::Release);
+        let end = state.log().log_end();
+        if let Role::Leads(leader) = &mut state.role
+            && !appended.duplicate
+        {
+            // Alone, a leader needs no clock.
+            let now_ms = if leader.remotes().is_empty() { 0 } else { self.neighbours.now_ms() };
+            let progress = leader.appended(end, &*self.neighbours, now_ms);
+            self.advance(state, progress);
         }
         // A batch that was in the log already may be on its way to the disk still.
         let flush_due = appended.flush_due
@@ -201,6 +214,8 @@ impl Partition {
             next_offset: appended.last_offset + 1,
             log_append_time_ms: appended.log_append_time,
             log_start_offset: state.log().log_start(),
+            leader_epoch: state.leader_epoch,
+            committed: state.log().high_watermark() > appended.last_offset,
             durable,
         })
     }

@@ -1,5 +1,7 @@
 //! Offsets of moments, ends of epochs, producers: what is asked about a partition.
 
+use std::sync::Arc;
+
 use ottla_log::Log;
 use ottla_protocol::ErrorCode;
 use ottla_records::Decompressor;
@@ -96,7 +98,7 @@ impl Partition {
     }
 
     /// Raises the log start offset; -1 stands for the high watermark. Returns the new log start.
-    pub(crate) fn delete_records(&self, offset: i64) -> Result<i64, ErrorCode> {
+    pub(crate) fn delete_records(self: &Arc<Self>, offset: i64) -> Result<i64, ErrorCode> {
         let mut state = self.state.lock();
         state.check_leader(-1)?;
         if !state.config.cleanup.delete {
@@ -112,6 +114,7 @@ impl Partition {
             tracing::error!("cannot delete records of {}-{}: {error}", self.topic, self.index);
             ErrorCode::KafkaStorageError
         })?;
+        self.log_start_moved(&mut state);
         Ok(state.log().log_start())
     }
 

@@ -1,12 +1,14 @@
 //! One partition of this node: its log behind a lock, and what clients are told about it.
 //!
-//! With one replica the log end is the high watermark: what is appended is committed. The rules for followers come with
-//! the replication machine; the places where they enter are marked by the in-sync count.
+//! Who leads and who follows, how far the high watermark goes and which replicas are in sync is decided by the machines
+//! of `ottla-replication`; here they meet the log ([`role`], [`replicate`]).
 
 mod append;
 mod look_up;
 mod open;
 mod read;
+mod replicate;
+mod role;
 mod table;
 mod upkeep;
 
@@ -19,14 +21,17 @@ use ottla_protocol::ErrorCode;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-pub(crate) use append::{AppendRefusal, Appended, Tools};
+pub(crate) use append::{AppendRefusal, Appended, Durable, Tools};
 pub(crate) use look_up::{FoundOffset, Moment};
 pub(crate) use open::OpenError;
-pub(crate) use read::FetchRead;
+pub(crate) use read::{FetchRead, Reader};
+pub(crate) use replicate::Question;
+pub(crate) use role::assignment;
 pub(crate) use table::PartitionTable;
 pub(crate) use upkeep::Checkpoints;
 
 use crate::dirs::Dir;
+use crate::neighbours::Neighbours;
 use crate::wait::Waiters;
 
 /// A partition that this node holds.
@@ -39,6 +44,7 @@ pub(crate) struct Partition {
     log_dir: Arc<Dir>,
     state: Mutex<State>,
     waiters: Waiters,
+    neighbours: Arc<Neighbours>,
     /// The high watermark, to be read without the lock.
     high_watermark: AtomicI64,
 }
@@ -46,10 +52,8 @@ pub(crate) struct Partition {
 struct State {
     /// `None` once it is closed.
     log: Option<Log>,
-    /// The epoch in which this node leads; `None` when it does not.
-    leading: Option<i32>,
+    role: role::Role,
     leader_epoch: i32,
-    in_sync: usize,
     config: Arc<TopicConfig>,
     /// Set when the partition is deleted or closed: late requests find nothing.
     gone: bool,
@@ -81,38 +85,17 @@ impl Partition {
         self.high_watermark.load(Ordering::Acquire)
     }
 
-    /// Leads the partition in this epoch.
-    pub(crate) fn lead(&self, leader_epoch: i32, in_sync: usize, config: Arc<TopicConfig>) {
-        let mut state = self.state.lock();
-        // A change of the metadata may come in while the node stops.
-        if state.gone {
-            return;
-        }
-        if state.leader_epoch < leader_epoch {
-            state.log_mut().begin_epoch(leader_epoch);
-        }
-        state.leading = Some(leader_epoch);
-        state.leader_epoch = leader_epoch;
-        state.in_sync = in_sync;
-        self.apply_config(&mut state, config);
-        let end = state.log().log_end();
-        self.high_watermark.store(state.log_mut().set_high_watermark(end), Ordering::Release);
-        drop(state);
-        self.waiters.wake_all();
-    }
-
-    /// Somebody else leads it, or nobody.
-    pub(crate) fn resign(&self, leader_epoch: i32) {
-        let mut state = self.state.lock();
-        state.leading = None;
-        state.leader_epoch = state.leader_epoch.max(leader_epoch);
-        drop(state);
-        self.waiters.wake_all();
-    }
-
     /// Gives the partition another configuration.
-    pub(crate) fn configure(&self, config: Arc<TopicConfig>) {
-        self.apply_config(&mut self.state.lock(), config);
+    pub(crate) fn configure(self: &Arc<Self>, config: Arc<TopicConfig>) {
+        let mut state = self.state.lock();
+        self.apply_config(&mut state, config);
+        let State { role, config, .. } = &mut *state;
+        let role::Role::Leads(leader) = role else { return };
+        let settings = role::leader_settings(config, &self.neighbours);
+        let progress = leader.configure(settings, &*self.neighbours, self.neighbours.now_ms());
+        self.advance(&mut state, progress);
+        drop(state);
+        self.waiters.wake_all();
     }
 
     fn apply_config(&self, state: &mut State, config: Arc<TopicConfig>) {
@@ -152,9 +135,15 @@ impl State {
         if current_leader_epoch > self.leader_epoch {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
-        if self.leading.is_none() {
+        if !matches!(self.role, role::Role::Leads(_)) {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
     }
 }

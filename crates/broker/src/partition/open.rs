@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::role::Role;
 use super::{Partition, State};
 use crate::dirs::Dir;
+use crate::neighbours::Neighbours;
 use crate::wait::Waiters;
 
 /// Why a partition cannot be opened.
@@ -53,6 +55,7 @@ impl Partition {
         config: Arc<TopicConfig>,
         producer_expiry_ms: i64,
         now_ms: i64,
+        neighbours: &Arc<Neighbours>,
     ) -> Result<Partition, OpenError> {
         let name = PartitionDir::current(topic, index);
         let path = dir.log().partition_path(&name);
@@ -101,15 +104,9 @@ impl Partition {
             index,
             dir: number,
             log_dir: dir.clone(),
-            state: Mutex::new(State {
-                log: Some(log),
-                leading: None,
-                leader_epoch,
-                in_sync: 0,
-                config,
-                gone: false,
-            }),
+            state: Mutex::new(State { log: Some(log), role: Role::Idle, leader_epoch, config, gone: false }),
             waiters: Waiters::default(),
+            neighbours: neighbours.clone(),
             high_watermark: AtomicI64::new(high_watermark),
         })
     }

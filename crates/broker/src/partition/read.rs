@@ -1,10 +1,15 @@
 //! Reading from a partition: what a fetch gets, what a coordinator loads.
 
+use std::sync::Arc;
+
 use ottla_log::{ReadUpTo, Slice};
 use ottla_protocol::ErrorCode;
-use tracing::error;
+use ottla_replication::leader::FetchRefused;
+use ottla_replication::{Ends, compare_ends};
+use tracing::{debug, error};
 
-use super::Partition;
+use super::role::Role;
+use super::{Partition, State};
 use crate::fetch_session::Wanted;
 
 /// What a fetch gets of one partition.
@@ -18,19 +23,52 @@ pub(crate) struct FetchRead {
     pub(crate) aborted: Vec<(i64, i64)>,
     /// The epoch and end offset at which the reader's log diverged from this one.
     pub(crate) diverging: Option<(i32, i64)>,
+    /// Whether the replica that reads has not been told this high watermark yet.
+    pub(crate) owes_watermark: bool,
+}
+
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A client, which reads what is committed. One that knows of preferred replicas may read from followers, too
+    /// (KIP-392).
+    Client { committed: bool, from_followers: bool },
+    /// A replica, which reads to the log's end. `counts` for the first look of a fetch, which tells where the
+    /// replica's log ends.
+    Replica { id: i32, broker_epoch: i64, counts: bool },
 }
 
 impl Partition {
     /// Reads what `want` asks for, at most `left` bytes; `at_least_one` gives a first batch that is larger.
     pub(crate) fn fetch(
-        &self,
+        self: &Arc<Self>,
         want: &Wanted,
         left: usize,
         at_least_one: bool,
-        read_committed: bool,
+        reader: Reader,
     ) -> Result<FetchRead, ErrorCode> {
-        let state = self.state.lock();
-        state.check_leader(want.current_leader_epoch)?;
+        let mut state = self.state.lock();
+        match state.check_leader(want.current_leader_epoch) {
+            Err(ErrorCode::NotLeaderOrFollower)
+                if matches!(reader, Reader::Client { from_followers: true, .. })
+                    && matches!(state.role, Role::Follows(_)) => {}
+            led => led?,
+        }
+        let log = state.log();
+        let last_epoch = (want.last_fetched_epoch >= 0).then_some(want.last_fetched_epoch);
+        let (start, end) = (log.log_start(), log.log_end());
+        let diverging =
+            match compare_ends(want.fetch_offset, last_epoch, start, end, |epoch| log.end_of_epoch(epoch)) {
+                Ends::OutOfRange => return Err(ErrorCode::OffsetOutOfRange),
+                Ends::Diverging(at) => Some((at.epoch, at.end_offset)),
+                Ends::Match => None,
+            };
+        let mut owes_watermark = false;
+        if let Reader::Replica { id, broker_epoch, counts } = reader
+            && diverging.is_none()
+        {
+            owes_watermark = self.count(&mut state, want, id, broker_epoch, counts)?;
+        }
         let log = state.log();
         let mut read = FetchRead {
             high_watermark: log.high_watermark(),
@@ -38,27 +76,18 @@ impl Partition {
             log_start_offset: log.log_start(),
             slice: None,
             aborted: Vec::new(),
-            diverging: None,
+            diverging,
+            owes_watermark,
         };
-        if want.last_fetched_epoch >= 0 {
-            let end = log.end_of_epoch(want.last_fetched_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
-            if want.fetch_offset < log.log_start() {
-                return Err(ErrorCode::OffsetOutOfRange);
-            }
-            if end.0 < want.last_fetched_epoch || end.1 < want.fetch_offset {
-                read.diverging = Some(end);
-                return Ok(read);
-            }
-        }
-        if want.fetch_offset < log.log_start() || want.fetch_offset > log.log_end() {
-            return Err(ErrorCode::OffsetOutOfRange);
-        }
-        let up_to = if read_committed { read.last_stable_offset } else { read.high_watermark };
+        let (up_to, until) = match reader {
+            Reader::Replica { .. } => (end, ReadUpTo::LogEnd),
+            Reader::Client { committed: true, .. } => (read.last_stable_offset, ReadUpTo::LastStableOffset),
+            Reader::Client { committed: false, .. } => (read.high_watermark, ReadUpTo::HighWatermark),
+        };
         let max_bytes = left.min(usize::try_from(want.max_bytes).unwrap_or(0));
-        if want.fetch_offset >= up_to || (max_bytes == 0 && !at_least_one) {
+        if diverging.is_some() || want.fetch_offset >= up_to || (max_bytes == 0 && !at_least_one) {
             return Ok(read);
         }
-        let until = if read_committed { ReadUpTo::LastStableOffset } else { ReadUpTo::HighWatermark };
         let fetched =
             log.read(want.fetch_offset, max_bytes, at_least_one, until).map_err(|e| self.unreadable(&e))?;
         // A part of a batch is of no use to anyone; with nothing at all a consumer knows that it has to ask again.
@@ -67,6 +96,66 @@ impl Partition {
             read.slice = Some(fetched.slice);
         }
         Ok(read)
+    }
+
+    /// Takes a replica's fetch for what it says: its log ends where it reads on. Returns whether it has not been told
+    /// the high watermark yet.
+    fn count(
+        self: &Arc<Self>,
+        state: &mut State,
+        want: &Wanted,
+        id: i32,
+        broker_epoch: i64,
+        counts: bool,
+    ) -> Result<bool, ErrorCode> {
+        let Role::Leads(leader) = &mut state.role else { return Err(ErrorCode::NotLeaderOrFollower) };
+        if !counts {
+            return Ok(leader.owes_watermark(id));
+        }
+        let (offset, start) = (want.fetch_offset, want.log_start_offset);
+        let now_ms = self.neighbours.now_ms();
+        let progress = leader
+            .follower_fetched(id, broker_epoch, offset, start, &*self.neighbours, now_ms)
+            .map_err(|refused| {
+                debug!("a fetch of {self:?} is refused: {refused}");
+                match refused {
+                    // The follower has seen a newer image than this node: it is to try again.
+                    FetchRefused::NotAReplica(_) if want.current_leader_epoch >= 0 => {
+                        ErrorCode::UnknownLeaderEpoch
+                    }
+                    FetchRefused::NotAReplica(_) | FetchRefused::StaleBrokerEpoch { .. } => {
+                        ErrorCode::NotLeaderOrFollower
+                    }
+                    FetchRefused::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+                }
+            })?;
+        let owes = leader.owes_watermark(id);
+        let moved = progress.high_watermark.is_some();
+        self.advance(state, progress);
+        if moved {
+            // Produces with acks=all wait for this, and consumers. They look again when the lock is free.
+            self.waiters.wake_all();
+        }
+        Ok(owes)
+    }
+
+    /// `replica` is answered with this high watermark.
+    pub(crate) fn watermark_sent(&self, replica: i32, high_watermark: i64) {
+        if let Role::Leads(leader) = &mut self.state.lock().role {
+            leader.watermark_sent(replica, high_watermark);
+        }
+    }
+
+    /// The replica that a consumer in `rack` had better read from (KIP-392).
+    pub(crate) fn preferred_read_replica(&self, fetch_offset: i64, rack: &str) -> Option<i32> {
+        let state = self.state.lock();
+        let Role::Leads(leader) = &state.role else { return None };
+        if leader.remotes().is_empty() {
+            return None;
+        }
+        let racks: Vec<_> = leader.replicas().iter().map(|id| (*id, self.neighbours.rack(*id))).collect();
+        let rack_of = |id| racks.iter().find(|(known, _)| *known == id).and_then(|(_, rack)| rack.as_deref());
+        leader.preferred_read_replica(fetch_offset, rack, rack_of, &*self.neighbours)
     }
 
     /// Whether a read from `offset` stops at the end of a segment although there is more behind it. A fetch that

@@ -6,6 +6,7 @@ use ottla_log::{DirKind, Error, Log, PartitionDir};
 use uuid::Uuid;
 
 use super::Partition;
+use super::role::Role;
 
 /// What the checkpoint files say of a partition.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +29,14 @@ impl Checkpoints {
 
 impl Partition {
     /// Deletes what is past its retention. Returns how many segments went.
-    pub(crate) fn apply_retention(&self, now_ms: i64) -> Result<usize, Error> {
+    pub(crate) fn apply_retention(self: &Arc<Self>, now_ms: i64) -> Result<usize, Error> {
         let mut state = self.state.lock();
         if state.gone {
             return Ok(0);
         }
-        state.log_mut().apply_retention(now_ms).map(|deleted| deleted.segments())
+        let deleted = state.log_mut().apply_retention(now_ms).map(|deleted| deleted.segments());
+        self.log_start_moved(&mut state);
+        deleted
     }
 
     /// Forgets producers that have been silent for long.
@@ -78,7 +81,7 @@ impl Partition {
             return Ok(());
         }
         state.gone = true;
-        state.leading = None;
+        state.role = Role::Idle;
         let doomed =
             PartitionDir::current(self.topic.as_ref(), self.index).with_kind(DirKind::Delete(Uuid::new_v4()));
         let renamed = state.log_mut().rename(&doomed);
@@ -99,7 +102,7 @@ impl Partition {
             return Ok(None);
         }
         state.gone = true;
-        state.leading = None;
+        state.role = Role::Idle;
         let Some(log) = state.log.take() else { return Ok(None) };
         drop(state);
         self.waiters.wake_all();

@@ -61,6 +61,11 @@ impl Fetch {
             if !tell && !whole {
                 continue;
             }
+            if let (Some((replica, _)), Ok(read)) = (self.replica, &read)
+                && let Ok(partition) = self.find(want)
+            {
+                partition.watermark_sent(replica, read.high_watermark);
+            }
             let data = self.partition_data(want, read, &mut slices, &mut endpoints);
             let place = *places.entry(&want.topic).or_insert_with(|| {
                 let (topic, topic_id) = match &want.topic {
@@ -116,6 +121,14 @@ impl Fetch {
         data.diverging_epoch = read
             .diverging
             .map_or_else(EpochEndOffset::default, |(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
+        if !self.rack.is_empty()
+            && let Some(nearer) =
+                self.find(want).ok().and_then(|p| p.preferred_read_replica(want.fetch_offset, &self.rack))
+        {
+            // The consumer reads there from now on; here it gets nothing.
+            data.preferred_read_replica = nearer;
+            return data;
+        }
         if self.read_committed {
             let aborted =
                 |&(producer_id, first_offset): &(i64, i64)| AbortedTransaction { producer_id, first_offset };

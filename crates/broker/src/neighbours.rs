@@ -1,0 +1,137 @@
+//! What a partition has to know of the rest of the cluster: who the other brokers are, and where to say that the
+//! in-sync replicas should change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use ottla_metadata::Image;
+use ottla_replication::leader::Proposal;
+use ottla_replication::{Broker, BrokerId, Brokers};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::partition::Partition;
+
+/// A registered broker, as far as replication is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Neighbour {
+    broker: Broker,
+    rack: Option<Arc<str>>,
+}
+
+/// The cluster around this node's partitions, shared by all of them.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    own: BrokerId,
+    lag_time_max_ms: i64,
+    fetch_backoff_ms: i64,
+    clock: Instant,
+    brokers: ArcSwap<HashMap<BrokerId, Neighbour>>,
+    /// Changes of in-sync replicas that wait for their turn at the controller.
+    proposals: Mutex<Vec<Proposed>>,
+    proposed: Notify,
+    /// Partitions follow somebody else, or a leader elsewhere, since the fetchers looked last.
+    followed: Notify,
+}
+
+/// A change of the in-sync replicas that a partition asks for.
+#[derive(Debug)]
+pub(crate) struct Proposed {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) proposal: Proposal,
+}
+
+impl Neighbours {
+    /// No broker is known yet. Times are `replica.lag.time.max.ms` and `replica.fetch.backoff.ms`.
+    pub(crate) fn new(own: BrokerId, lag_time_max_ms: i64, fetch_backoff_ms: i64) -> Arc<Neighbours> {
+        Arc::new(Neighbours {
+            own,
+            lag_time_max_ms,
+            fetch_backoff_ms,
+            clock: Instant::now(),
+            brokers: ArcSwap::default(),
+            proposals: Mutex::default(),
+            proposed: Notify::new(),
+            followed: Notify::new(),
+        })
+    }
+
+    /// This broker.
+    pub(crate) fn own(&self) -> BrokerId {
+        self.own
+    }
+
+    /// The epoch of this broker's registration; -1 before the metadata shows one.
+    pub(crate) fn own_epoch(&self) -> i64 {
+        self.broker(self.own).map_or(-1, |broker| broker.epoch)
+    }
+
+    pub(crate) fn lag_time_max_ms(&self) -> i64 {
+        self.lag_time_max_ms
+    }
+
+    pub(crate) fn fetch_backoff_ms(&self) -> i64 {
+        self.fetch_backoff_ms
+    }
+
+    /// Milliseconds on a clock that only goes forward.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.elapsed().as_millis() as i64
+    }
+
+    /// The brokers of a new image.
+    pub(crate) fn take(&self, image: &Image) {
+        let neighbours = image.brokers.iter().map(|(id, known)| {
+            let broker = Broker {
+                epoch: known.epoch,
+                fenced: known.fenced,
+                shutting_down: known.in_controlled_shutdown,
+            };
+            (*id, Neighbour { broker, rack: known.rack.as_deref().map(Arc::from) })
+        });
+        let neighbours: HashMap<_, _> = neighbours.collect();
+        if **self.brokers.load() != neighbours {
+            self.brokers.store(Arc::new(neighbours));
+        }
+    }
+
+    /// The rack of a broker.
+    pub(crate) fn rack(&self, id: BrokerId) -> Option<Arc<str>> {
+        self.brokers.load().get(&id).and_then(|known| known.rack.clone())
+    }
+
+    /// Hands a change of the in-sync replicas to whoever tells the controller.
+    pub(crate) fn propose(&self, partition: Arc<Partition>, proposal: Proposal) {
+        self.proposals.lock().push(Proposed { partition, proposal });
+        self.proposed.notify_one();
+    }
+
+    /// Waits for changes to propose; all that there are.
+    pub(crate) async fn proposals(&self) -> Vec<Proposed> {
+        loop {
+            let proposals = std::mem::take(&mut *self.proposals.lock());
+            if !proposals.is_empty() {
+                return proposals;
+            }
+            self.proposed.notified().await;
+        }
+    }
+
+    /// Tells the fetchers that there is something new to follow.
+    pub(crate) fn followers_changed(&self) {
+        self.followed.notify_one();
+    }
+
+    /// Waits for something new to follow.
+    pub(crate) async fn new_followers(&self) {
+        self.followed.notified().await;
+    }
+}
+
+impl Brokers for Neighbours {
+    fn broker(&self, id: BrokerId) -> Option<Broker> {
+        self.brokers.load().get(&id).map(|known| known.broker)
+    }
+}
