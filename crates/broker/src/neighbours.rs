@@ -10,7 +10,7 @@ use ottla_metadata::Image;
 use ottla_replication::leader::Proposal;
 use ottla_replication::{Broker, BrokerId, Brokers};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::partition::Partition;
 
@@ -33,7 +33,7 @@ pub(crate) struct Neighbours {
     proposals: Mutex<Vec<Proposed>>,
     proposed: Notify,
     /// Partitions follow somebody else, or a leader elsewhere, since the fetchers looked last.
-    followed: Notify,
+    followed: watch::Sender<()>,
 }
 
 /// A change of the in-sync replicas that a partition asks for.
@@ -54,7 +54,7 @@ impl Neighbours {
             brokers: ArcSwap::default(),
             proposals: Mutex::default(),
             proposed: Notify::new(),
-            followed: Notify::new(),
+            followed: watch::Sender::new(()),
         })
     }
 
@@ -119,14 +119,14 @@ impl Neighbours {
         }
     }
 
-    /// Tells the fetchers that there is something new to follow.
+    /// Tells the fetchers that there is something else to follow.
     pub(crate) fn followers_changed(&self) {
-        self.followed.notify_one();
+        self.followed.send_replace(());
     }
 
-    /// Waits for something new to follow.
-    pub(crate) async fn new_followers(&self) {
-        self.followed.notified().await;
+    /// Changes when there is something else to follow.
+    pub(crate) fn followed(&self) -> watch::Receiver<()> {
+        self.followed.subscribe()
     }
 }
 

@@ -188,7 +188,8 @@ impl Fetch {
                     look.bytes += read.slice.as_ref().map_or(0, Slice::len);
                     look.urgent |= read.diverging.is_some() || read.owes_watermark;
                 }
-                Err(_) => look.urgent |= !is_missing,
+                // A replica that asks for what this leader does not know yet asks again by itself.
+                Err(_) => look.urgent |= !is_missing || self.replica.is_some(),
             }
             look.reads.push(read);
         }

@@ -96,13 +96,6 @@ impl Partition {
         self.show_high_watermark(&state);
     }
 
-    /// The leader could not be asked.
-    pub(crate) fn unanswered(&self) {
-        if let Role::Follows(follower) = &mut self.state.lock().role {
-            follower.delay(self.neighbours.now_ms());
-        }
-    }
-
     fn carry_out(&self, state: &mut State, step: Step, records: &[u8]) {
         match step {
             Step::Stale | Step::Nothing => {}
