@@ -20,9 +20,11 @@ use crate::controller_host::{ControllerHost, Plan};
 use crate::dirs::{self, Dir};
 use crate::disk::DiskPool;
 use crate::fetch_session::Sessions;
+use crate::fetcher::Fetchers;
 use crate::group_host::GroupHost;
 use crate::handle::init_producer_id::ProducerIds;
 use crate::housekeeping;
+use crate::isr;
 use crate::line_budget::LineBudget;
 use crate::listen::{self, Accepting};
 use crate::neighbours::Neighbours;
@@ -51,6 +53,7 @@ pub struct Node {
     image_offset: watch::Sender<i64>,
     partitions: PartitionTable,
     neighbours: Arc<Neighbours>,
+    fetchers: Fetchers,
     groups: Arc<GroupHost>,
     sessions: Sessions,
     disk: DiskPool,
@@ -123,6 +126,7 @@ impl Node {
             image: ArcSwap::from_pointee(Image::default()),
             image_offset: watch::Sender::new(-1),
             partitions: PartitionTable::default(),
+            fetchers: Fetchers::default(),
             neighbours: Neighbours::new(
                 config.node_id,
                 config.replication.lag_time_max_ms,
@@ -240,6 +244,11 @@ impl Node {
             tokio::spawn(self.groups.clone().run_timers());
             tokio::spawn(housekeeping::run(self.clone()));
             tokio::spawn(heartbeat(self.clone()));
+            tokio::spawn(isr::run(self.clone()));
+            tokio::spawn(isr::watch(self.clone()));
+            if let Err(error) = self.fetchers.start(self) {
+                self.fail(&format!("the replica fetchers cannot start: {error}"));
+            }
         }
     }
 
@@ -249,6 +258,7 @@ impl Node {
             return;
         }
         self.controller().leave_cluster(self);
+        self.fetchers.stop();
         let broker_epoch = self.controller().broker_epoch();
         // While the connections live: a leader that resigns hears on them who follows it.
         self.controller().stop();

@@ -175,8 +175,11 @@ struct Questions {
 fn questions(node: &Node, source: &Source, early: &mut Early) -> Questions {
     let partitions = source.partitions.lock().clone();
     let (now, now_ms) = (Instant::now(), node.neighbours().now_ms());
-    let mut questions =
-        Questions { fetches: HashMap::with_capacity(partitions.len()), offsets: Vec::new(), again: now + IDLE };
+    let mut questions = Questions {
+        fetches: HashMap::with_capacity(partitions.len()),
+        offsets: Vec::new(),
+        again: now + IDLE,
+    };
     for partition in partitions {
         let key = (partition.topic_id(), partition.index());
         if let Some((_, until)) = early.0.get(&key).filter(|(_, until)| *until > now) {
