@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ottla_broker::{Node, StartError};
 use ottla_config::NodeConfig;
@@ -14,6 +14,8 @@ use crate::signals::Signals;
 use crate::{daemon, logging, port_owner};
 
 const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
+/// How long a launcher waits at most; what is refused is mostly refused by then.
+const LAUNCHER_PATIENCE: Duration = Duration::from_secs(5);
 /// Variables that only a JVM understands; scripts written for Kafka set them.
 const JVM: [&str; 6] = [
     "KAFKA_HEAP_OPTS",
@@ -114,6 +116,13 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     }
     let shown = arguments.file.display().to_string();
     let mut signals = Signals::listen();
+    if arguments.detached {
+        // Other nodes may be missing for long: whoever launched this one does not wait for them.
+        std::thread::spawn(|| {
+            std::thread::sleep(LAUNCHER_PATIENCE);
+            daemon::tell_ready();
+        });
+    }
     let Some(node) = start(config, &signals).map_err(|message| message.replace("FILE", &shown))? else {
         return Ok(());
     };
