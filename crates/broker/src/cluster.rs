@@ -228,9 +228,8 @@ impl Node {
         for dir in self.dirs() {
             for stray in dir.strays() {
                 let (topic, index) = (stray.topic.clone(), stray.partition);
-                let aside = stray.with_kind(ottla_log::DirKind::Stray(Uuid::new_v4()));
-                match dir.log().rename_partition(&stray, &aside) {
-                    Ok(()) => warn!(
+                match dir.put_aside(&stray) {
+                    Ok(aside) => warn!(
                         "partition {topic}-{index} in {} is not in the metadata; it was renamed to {aside}",
                         dir.path().display()
                     ),

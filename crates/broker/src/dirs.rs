@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ottla_config::NodeConfig;
 use ottla_log::{
-    CheckpointEntry, CheckpointKind, DirKind, DirOptions, Handles, LogDir, PartitionDir, map::Windows,
+    CheckpointEntry, CheckpointKind, DirKind, DirOptions, Error, Handles, LogDir, PartitionDir, map::Windows,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -131,6 +131,32 @@ impl Dir {
         }
         written.insert(kind, entries);
         true
+    }
+
+    /// Makes the checkpoint of recovery points say no more than `offset` of a partition that was cut to there. To be
+    /// done before the partition grows again: after a crash what is below the recovery point is taken for durable.
+    pub(crate) fn lower_recovery_point(&self, topic: &str, index: i32, offset: i64) -> Result<(), Error> {
+        let kind = CheckpointKind::RecoveryPoint;
+        let mut written = self.written.lock();
+        let mut entries = match written.get(&kind) {
+            Some(entries) => entries.clone(),
+            None => self.log.read_checkpoint(kind)?,
+        };
+        let of = |entry: &&mut CheckpointEntry| entry.topic == topic && entry.partition == index;
+        let Some(entry) = entries.iter_mut().find(of).filter(|entry| entry.offset > offset) else {
+            return Ok(());
+        };
+        entry.offset = offset;
+        self.log.write_checkpoint(kind, entries.clone())?;
+        written.insert(kind, entries);
+        Ok(())
+    }
+
+    /// Puts a partition's directory aside as stray, as if it had never been found here. Returns its new name.
+    pub(crate) fn put_aside(&self, partition: &PartitionDir) -> Result<PartitionDir, Error> {
+        let aside = partition.with_kind(DirKind::Stray(Uuid::new_v4()));
+        self.log.rename_partition(partition, &aside)?;
+        Ok(aside)
     }
 
     /// Partitions on the disk that nobody opened: the metadata does not know them.

@@ -17,6 +17,9 @@ use crate::reply::{Outcome, Refusal};
 /// The first version that tells the epoch in which a record was written (KIP-320).
 const LEADER_EPOCH_FROM: i16 = 4;
 
+/// The first version whose clients know that an offset may not be known yet (KIP-207).
+const OFFSET_NOT_AVAILABLE_FROM: i16 = 5;
+
 /// What is noted of a partition while duplicates are looked for.
 const SEEN_BYTES: usize = 2 * size_of::<(&str, i32)>();
 
@@ -81,6 +84,10 @@ fn answer(
             }
         }
         Ok(None) => {}
+        // Older clients know no better reason to ask again.
+        Err(ErrorCode::OffsetNotAvailable) if call.version() < OFFSET_NOT_AVAILABLE_FROM => {
+            response.error_code = ErrorCode::LeaderNotAvailable.code();
+        }
         Err(error) => response.error_code = error.code(),
     }
     response

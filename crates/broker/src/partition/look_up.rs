@@ -7,6 +7,7 @@ use ottla_protocol::ErrorCode;
 use ottla_records::Decompressor;
 
 use super::Partition;
+use super::role::Role;
 
 /// A moment whose offset is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,13 @@ impl Partition {
         let mut state = self.state.lock();
         state.check_leader(current_leader_epoch)?;
         let leader_epoch = state.leader_epoch;
+        let Role::Leads(leader) = &state.role else { return Err(ErrorCode::NotLeaderOrFollower) };
+        let epoch_start = leader.epoch_start();
         let log = state.log_mut();
+        // Right after an election the high watermark may be behind what clients have been told by the leader before:
+        // what lies between is not known yet (KIP-207).
+        let is_known =
+            |before: i64| if epoch_start > before { Err(ErrorCode::OffsetNotAvailable) } else { Ok(()) };
         let mut decompressor = Decompressor::new();
         let plain = |offset| Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
         let (found, before) = match moment {
@@ -69,8 +76,14 @@ impl Partition {
                 let leader_epoch = log.epoch_at(offset).unwrap_or(-1);
                 return Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
             }
-            Moment::HighWatermark => return plain(log.high_watermark()),
-            Moment::LastStable => return plain(log.last_stable_offset()),
+            Moment::HighWatermark => {
+                is_known(log.high_watermark())?;
+                return plain(log.high_watermark());
+            }
+            Moment::LastStable => {
+                is_known(log.last_stable_offset())?;
+                return plain(log.last_stable_offset());
+            }
             Moment::LogEnd => return plain(log.log_end()),
             Moment::MaxTimestamp { read_committed } => {
                 (log.max_timestamp(&mut decompressor), readable(log, read_committed))
@@ -83,7 +96,11 @@ impl Partition {
             tracing::error!("cannot search {}-{}: {error}", self.topic, self.index);
             ErrorCode::KafkaStorageError
         })?;
-        Ok(found.filter(|f| f.offset < before).map(|f| FoundOffset {
+        let found = found.filter(|f| f.offset < before);
+        if found.is_none() {
+            is_known(before)?;
+        }
+        Ok(found.map(|f| FoundOffset {
             offset: f.offset,
             timestamp_ms: f.timestamp,
             leader_epoch: f.leader_epoch.unwrap_or(-1),
@@ -97,7 +114,17 @@ impl Partition {
         Ok(state.log().end_of_epoch(epoch).unwrap_or((-1, -1)))
     }
 
-    /// Raises the log start offset; -1 stands for the high watermark. Returns the new log start.
+    /// The offset up to which records are deleted on every replica that lives.
+    pub(crate) fn low_watermark(&self) -> Result<i64, ErrorCode> {
+        let state = self.state.lock();
+        match &state.role {
+            Role::Leads(leader) if !state.gone => Ok(leader.low_watermark(&*self.neighbours)),
+            _ => Err(ErrorCode::NotLeaderOrFollower),
+        }
+    }
+
+    /// Raises the log start offset; -1 stands for the high watermark. Returns the new log start; the other replicas
+    /// follow ([`Partition::low_watermark`]).
     pub(crate) fn delete_records(self: &Arc<Self>, offset: i64) -> Result<i64, ErrorCode> {
         let mut state = self.state.lock();
         state.check_leader(-1)?;

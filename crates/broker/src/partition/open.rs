@@ -75,16 +75,25 @@ impl Partition {
             false => Log::create(dir.log(), &name, Some(topic_id), &options)
                 .map(|log| (log, LoadReport::default())),
         };
-        let (mut log, report) = opened.map_err(|error| failed(error.to_string()))?;
-        if log.topic_id().is_none() {
-            log.set_topic_id(topic_id).map_err(|error| failed(error.to_string()))?;
-        }
+        let (mut log, mut report) = opened.map_err(|error| failed(error.to_string()))?;
         if let Some(found) = log.topic_id().filter(|found| *found != topic_id) {
-            return Err(failed(format!(
-                "the directory belongs to another topic of this name: topic id {} in partition.metadata, {} in the metadata",
+            // The topic was deleted and made anew while this node was away.
+            drop(log);
+            let aside = dir.put_aside(&name).map_err(|error| failed(error.to_string()))?;
+            warn!(
+                "partition {topic}-{index} in {} belongs to another topic of this name: topic id {} in partition.metadata, {} in the metadata; it was renamed to {aside}",
+                dir.path().display(),
                 ottla_records::uuid_text::encode(&found),
                 ottla_records::uuid_text::encode(&topic_id)
-            )));
+            );
+            // What the checkpoints say is said of the other topic.
+            let fresh = OpenOptions { recovery_point: 0, log_start: 0, high_watermark: 0, ..options };
+            log = Log::create(dir.log(), &name, Some(topic_id), &fresh)
+                .map_err(|error| failed(error.to_string()))?;
+            report = LoadReport::default();
+        }
+        if log.topic_id().is_none() {
+            log.set_topic_id(topic_id).map_err(|error| failed(error.to_string()))?;
         }
         for repair in &report.repairs {
             warn!("[UnifiedLog partition={topic}-{index}] repaired: {repair}");

@@ -130,7 +130,7 @@ impl Partition {
                 }
             })?;
         let owes = leader.owes_watermark(id);
-        let moved = progress.high_watermark.is_some();
+        let moved = progress.high_watermark.is_some() || progress.low_watermark.is_some();
         self.advance(state, progress);
         if moved {
             // Produces with acks=all wait for this, and consumers. They look again when the lock is free.

@@ -148,7 +148,11 @@ impl Partition {
 
     fn truncate(&self, state: &mut State, to: i64) {
         let end = state.log().log_end();
-        let done = state.log_mut().truncate_to(to, wall_ms());
+        let done = state.log_mut().truncate_to(to, wall_ms()).and_then(|changed| {
+            let recovery_point = state.log().recovery_point();
+            self.log_dir.lower_recovery_point(&self.topic, self.index, recovery_point)?;
+            Ok(changed)
+        });
         let State { role, log, .. } = state;
         let Role::Follows(follower) = role else { return };
         let log = log.as_ref().expect("PARTITION-3 a closed partition is not used");
@@ -176,7 +180,11 @@ impl Partition {
 
     /// Empties the log so that it begins and ends at `offset`.
     fn empty_at(&self, state: &mut State, offset: i64) -> bool {
-        match state.log_mut().truncate_fully(offset, wall_ms()) {
+        let emptied = state.log_mut().truncate_fully(offset, wall_ms()).and_then(|()| {
+            let recovery_point = state.log().recovery_point();
+            self.log_dir.lower_recovery_point(&self.topic, self.index, recovery_point)
+        });
+        match emptied {
             Ok(()) => true,
             Err(error) => {
                 error!("[UnifiedLog partition={self:?}] cannot start anew at {offset}: {error}");

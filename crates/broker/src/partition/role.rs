@@ -172,7 +172,7 @@ impl Partition {
         }
         let Role::Leads(leader) = &mut state.role else { return };
         let progress = act(leader, &self.neighbours);
-        let moved = progress.high_watermark.is_some();
+        let moved = progress.high_watermark.is_some() || progress.low_watermark.is_some();
         self.advance(&mut state, progress);
         drop(state);
         if moved {
