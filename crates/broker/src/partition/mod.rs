@@ -10,6 +10,8 @@ mod read;
 mod replicate;
 mod role;
 mod table;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::sync::Arc;
