@@ -34,9 +34,21 @@ pub(crate) struct Peer {
     /// `listener.name` as configured, upper case.
     pub(crate) listener_name: Arc<str>,
     pub(crate) listener: Listener,
+    /// A broker passed the client's request on in an envelope.
+    pub(crate) forwarded: bool,
 }
 
 impl Peer {
+    /// A client whose request came to a controller's listener in an envelope. Its port is not told.
+    pub(crate) fn passed_on(address: std::net::IpAddr, listener_name: &str) -> Peer {
+        Peer {
+            address: SocketAddr::new(address, 0),
+            listener_name: listener_name.into(),
+            listener: Listener::Controller,
+            forwarded: true,
+        }
+    }
+
     /// The host as Kafka writes it in group descriptions.
     pub(crate) fn host(&self) -> String {
         format!("/{}", self.address.ip().to_canonical())

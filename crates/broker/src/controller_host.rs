@@ -10,11 +10,16 @@
 //! image that clients see. An answer leaves when its records are committed, and waits a moment longer for this
 //! node's own image, so that whoever created a topic here finds it here.
 
+mod asked;
 mod assignments;
 mod auto_create;
+mod channel;
 mod desk;
 mod ear;
 mod follower;
+mod forward;
+mod gate;
+mod lead;
 mod life;
 mod machine_name;
 mod start;
@@ -38,12 +43,16 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 use uuid::Uuid;
 
+pub(crate) use asked::{Asked, Origin};
 pub(crate) use auto_create::auto_create;
+pub(crate) use channel::Channel;
+pub(crate) use forward::{is_forwardable, is_passed_on, pass_on, run_watched};
 pub(crate) use start::Plan;
 
 use crate::node::Node;
-use desk::{Event, Lead};
+use desk::Event;
 use follower::Shown;
+use lead::Lead;
 
 /// How long a stopping node waits for the quorum.
 const STOP_MS: i64 = 5_000;
@@ -102,6 +111,7 @@ type Answer<R> = Result<(R, i64), Unavailable>;
 /// The controller and the quorum of this node.
 pub(crate) struct ControllerHost {
     events: mpsc::Sender<Event>,
+    channel: Channel,
     quorum: Handle,
     lead: Lead,
     shown: Shown,
@@ -120,6 +130,7 @@ struct Threads {
     quorum: Driver,
     desk: JoinHandle<()>,
     follower: JoinHandle<()>,
+    channel: channel::ChannelThread,
 }
 
 impl std::fmt::Debug for ControllerHost {
@@ -148,7 +159,14 @@ impl ControllerHost {
         timeout_ms: i32,
         decide: impl FnOnce(&mut Turn<'_>) -> Decision<R> + Send + 'static,
     ) -> Result<R, Unavailable> {
-        let (reply, offset) = self.committed(timeout_ms, decide).await?;
+        if let Some(why) = gate::verdict() {
+            return Err(why);
+        }
+        let committed = self.committed(timeout_ms, decide).await;
+        if let Err(Unavailable::NotController | Unavailable::Stopped) = committed {
+            gate::lost();
+        }
+        let (reply, offset) = committed?;
         let mut changes = node.image_changes();
         let shown = changes.wait_for(|at| *at >= offset);
         if tokio::time::timeout(Duration::from_millis(SHOW_MS), shown).await.is_err() {
@@ -173,18 +191,21 @@ impl ControllerHost {
         }
     }
 
-    /// As [`ControllerHost::committed`], for threads that may wait.
-    fn committed_blocking<R: Send + 'static>(
+    /// Asks the active controller, wherever it is, again and again until `timeout` ([`Channel::ask`]).
+    ///
+    /// # Errors
+    /// [`Unavailable`] when nobody leads or answers in time.
+    pub(crate) fn ask_controller<R: Asked>(
         &self,
-        decide: impl FnOnce(&mut Turn<'_>) -> Decision<R> + Send + 'static,
-    ) -> Answer<R> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(decide, move |answer| _ = sender.send(answer));
-        match receiver.recv_timeout(OWN_TIMEOUT) {
-            Ok(answer) => answer,
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(Unavailable::TimedOut),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(Unavailable::Stopped),
-        }
+        request: R,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<R::Response, Unavailable>> + Send + 'static {
+        self.channel.ask(request, timeout)
+    }
+
+    /// The way to the active controller.
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// The quorum, for requests that are raft's.
@@ -219,8 +240,11 @@ impl ControllerHost {
             error!("the metadata quorum did not stop cleanly: {error}");
         }
         let _ = self.events.send(Event::Stop);
-        for (name, thread) in [("controller", threads.desk), ("metadata", threads.follower)] {
-            if thread.join().is_err() {
+        let channel = threads.channel.stop();
+        let desk = threads.desk.join();
+        let follower = threads.follower.join();
+        for (name, ended) in [("controller", desk), ("metadata", follower), ("controller channel", channel)] {
+            if ended.is_err() {
                 error!("the {name} thread had panicked");
             }
         }

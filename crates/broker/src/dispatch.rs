@@ -4,10 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ottla_protocol::frame::RequestHead;
+use ottla_protocol::messages::{
+    AllocateProducerIdsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest,
+    BrokerRegistrationRequest, ControllerRegistrationRequest,
+};
 use ottla_protocol::wire::{DecodeError, Message, View};
 use ottla_protocol::{ApiInfo, ApiKey, Listener};
 
 use crate::connection::Peer;
+use crate::controller_host;
 use crate::handle;
 use crate::network::NetThread;
 use crate::node::Node;
@@ -35,6 +40,11 @@ impl<'a> Call<'a> {
 
     pub(crate) fn reply_to(&self) -> ReplyTo {
         ReplyTo::from(&self.head)
+    }
+
+    /// Whether a broker passed the request on, or is about to: what it checks is checked.
+    pub(crate) fn is_forwarded(&self) -> bool {
+        self.peer.listener == Listener::Broker || self.peer.forwarded
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -71,10 +81,11 @@ impl<'a> Call<'a> {
     }
 }
 
-type Handler = fn(&Call<'_>) -> Result<Outcome, Refusal>;
+/// What answers an API.
+pub(crate) type Handler = fn(&Call<'_>) -> Result<Outcome, Refusal>;
 
 /// The handler of an API on a listener, if it is served there.
-fn handler(api: ApiKey, listener: Listener) -> Option<Handler> {
+pub(crate) fn handler(api: ApiKey, listener: Listener) -> Option<Handler> {
     match listener {
         Listener::Broker => broker_handler(api),
         Listener::Controller => controller_handler(api),
@@ -149,12 +160,13 @@ fn controller_handler(api: ApiKey) -> Option<Handler> {
         ApiKey::AddRaftVoter => handle::raft_rpc::add_voter,
         ApiKey::RemoveRaftVoter => handle::raft_rpc::remove_voter,
         ApiKey::UpdateRaftVoter => handle::raft_rpc::update_voter,
-        ApiKey::BrokerRegistration => handle::controller_rpc::register_broker,
+        ApiKey::BrokerRegistration => handle::controller_rpc::handle::<BrokerRegistrationRequest>,
         ApiKey::BrokerHeartbeat => handle::controller_rpc::broker_heartbeat,
-        ApiKey::ControllerRegistration => handle::controller_rpc::register_controller,
-        ApiKey::AllocateProducerIds => handle::controller_rpc::allocate_producer_ids,
-        ApiKey::AlterPartition => handle::controller_rpc::alter_partition,
-        ApiKey::AssignReplicasToDirs => handle::controller_rpc::assign_replicas_to_dirs,
+        ApiKey::ControllerRegistration => handle::controller_rpc::handle::<ControllerRegistrationRequest>,
+        ApiKey::AllocateProducerIds => handle::controller_rpc::handle::<AllocateProducerIdsRequest>,
+        ApiKey::AlterPartition => handle::controller_rpc::handle::<AlterPartitionRequest>,
+        ApiKey::Envelope => handle::envelope::handle,
+        ApiKey::AssignReplicasToDirs => handle::controller_rpc::handle::<AssignReplicasToDirsRequest>,
         _ => return None,
     })
 }
@@ -174,6 +186,9 @@ pub(crate) fn dispatch(thread: &Rc<NetThread>, peer: &Rc<Peer>, frame: &[u8]) ->
     };
     if !info.serves(version, thread.node.unstable_api_versions()) && api != ApiKey::ApiVersions {
         return Err(Refusal::Version { api, version });
+    }
+    if peer.listener == Listener::Broker && controller_host::is_passed_on(api) {
+        return Ok(controller_host::pass_on(thread, peer, frame, handler));
     }
     handler(&Call { thread, peer, head, body })
 }

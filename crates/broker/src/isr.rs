@@ -8,12 +8,10 @@ use std::time::Duration;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
 use ottla_protocol::messages::{AlterPartitionRequest, AlterPartitionResponse, alter_partition_response};
-use ottla_protocol::wire::Message;
 use ottla_replication::leader::{Answer, Recovery, Refusal};
 use tracing::{debug, info};
 use uuid::Uuid;
 
-use crate::controller_host::Turn;
 use crate::neighbours::Proposed;
 use crate::node::Node;
 
@@ -78,11 +76,7 @@ pub(crate) async fn watch(node: Arc<Node>) {
 }
 
 async fn ask(node: &Node, request: AlterPartitionRequest) -> Result<AlterPartitionResponse, String> {
-    let decide = move |turn: &mut Turn<'_>| {
-        turn.controller.view().alter_partition(&request, AlterPartitionRequest::MAX_VERSION)
-    };
-    let answer = node.controller().committed(TIMEOUT.as_millis() as i32, decide).await;
-    answer.map(|(response, _)| response).map_err(|error| error.to_string())
+    node.controller().ask_controller(request, TIMEOUT).await.map_err(|error| error.to_string())
 }
 
 fn request(node: &Node, proposals: &[Proposed]) -> AlterPartitionRequest {

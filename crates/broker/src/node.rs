@@ -4,7 +4,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::NodeConfig;
@@ -243,7 +242,8 @@ impl Node {
         if opened.timers {
             tokio::spawn(self.groups.clone().run_timers());
             tokio::spawn(housekeeping::run(self.clone()));
-            tokio::spawn(heartbeat(self.clone()));
+            let node = self.clone();
+            tokio::spawn(async move { node.controller().live(&node).await });
             tokio::spawn(isr::run(self.clone()));
             tokio::spawn(isr::watch(self.clone()));
             if let Err(error) = self.fetchers.start(self) {
@@ -430,20 +430,6 @@ impl Node {
         drop(configs);
         self.admission.configure(admission::Limits::of(&config));
         self.config.store(Arc::new(config));
-    }
-}
-
-/// Tells the controller that this broker lives.
-async fn heartbeat(node: Arc<Node>) {
-    loop {
-        let interval_ms = node.config().broker.heartbeat_interval_ms.max(1) as u64;
-        tokio::time::sleep(Duration::from_millis(interval_ms)).await;
-        if node.is_stopping() {
-            return;
-        }
-        if let Err(error) = node.controller().heartbeat(&node).await {
-            warn!("the controller did not take a heartbeat: {error:?}");
-        }
     }
 }
 

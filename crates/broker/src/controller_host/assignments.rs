@@ -2,6 +2,7 @@
 //! when a directory fails, the controller knows what was in it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ottla_metadata::Image;
 use ottla_protocol::messages::AssignReplicasToDirsRequest;
@@ -9,9 +10,11 @@ use ottla_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, P
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::Answer;
-use super::desk::{Event, Job};
+use super::channel::Channel;
 use crate::node::Node;
+
+/// How long the controller may be away.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A replica: its topic and its index.
 type Replica = (Uuid, i32);
@@ -63,25 +66,19 @@ fn request(
 }
 
 /// Hands the request to the controller; nobody waits for the answer.
-pub(super) fn hand_over(request: AssignReplicasToDirsRequest) -> Event {
+pub(super) fn hand_over(channel: &Channel, request: AssignReplicasToDirsRequest) {
     let count: usize =
         request.directories.iter().flat_map(|d| &d.topics).map(|topic| topic.partitions.len()).sum();
-    let job: Job = Box::new(move |desk| {
-        desk.decide(
-            |turn| turn.controller.view().assign_replicas_to_dirs(&request),
-            move |answer: Answer<_>| match answer {
-                Ok((response, _)) if response.error_code != 0 => {
-                    warn!(
-                        "the directories of {count} replicas were not taken: error {}",
-                        response.error_code
-                    );
-                }
-                Ok(_) => info!("the directories of {count} replicas are known to the controller"),
-                Err(error) => warn!("the directories of {count} replicas were not taken: {error}"),
-            },
-        );
+    let answer = channel.ask(request, PATIENCE);
+    channel.spawn(async move {
+        match answer.await {
+            Ok(response) if response.error_code != 0 => {
+                warn!("the directories of {count} replicas were not taken: error {}", response.error_code);
+            }
+            Ok(_) => info!("the directories of {count} replicas are known to the controller"),
+            Err(error) => warn!("the directories of {count} replicas were not taken: {error}"),
+        }
     });
-    Event::Job(job)
 }
 
 #[cfg(test)]

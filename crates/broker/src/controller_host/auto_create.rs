@@ -1,15 +1,19 @@
 //! Topics that come into being because a client asks for them (Kafka's `AutoTopicCreationManager`).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_config::NodeConfig;
 use ottla_metadata::decide::CreateContext;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::CreateTopicsRequest;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use ottla_protocol::wire::Message;
 use tracing::{info, warn};
 
+use super::Turn;
 use crate::node::Node;
 use crate::topic_names;
 
@@ -33,14 +37,13 @@ pub(crate) async fn auto_create(node: &Arc<Node>, topics: Vec<String>) -> Vec<(S
     }
     let names: Vec<String> = wanted.iter().map(|topic| topic.name.clone()).collect();
     let request = CreateTopicsRequest { topics: wanted, timeout_ms: TIMEOUT_MS, validate_only: false };
-    let answer = node
-        .controller()
-        .ask(node, TIMEOUT_MS, move |turn| {
-            let mut context =
-                CreateContext { access: &|_, _| true, forwarded: true, random: &mut *turn.random };
-            turn.controller.view().create_topics(&request, &mut context)
-        })
-        .await;
+    let decide = |request: &CreateTopicsRequest, turn: &mut Turn<'_>| {
+        let mut context = CreateContext { access: &|_, _| true, forwarded: true, random: &mut *turn.random };
+        turn.controller.view().create_topics(request, &mut context)
+    };
+    let (own, timeout) = (IpAddr::from([127, 0, 0, 1]), Duration::from_millis(TIMEOUT_MS as u64));
+    let request = (request, CreateTopicsRequest::MAX_VERSION);
+    let answer = node.controller().channel().decide_or_forward(node, request, own, timeout, decide).await;
     let mut outcomes: HashMap<String, Option<ErrorCode>> = HashMap::new();
     match answer {
         Ok(response) => {
@@ -60,11 +63,23 @@ pub(crate) async fn auto_create(node: &Arc<Node>, topics: Vec<String>) -> Vec<(S
         }
         Err(error) => warn!("auto topic creation failed for {}: {error}", names.join(", ")),
     }
+    let there: Vec<&String> = names.iter().filter(|name| matches!(outcomes.get(*name), Some(None))).collect();
+    await_shown(node, &there, timeout).await;
     created.extend(names.into_iter().map(|name| {
         let error = outcomes.remove(&name).unwrap_or(Some(ErrorCode::UnknownTopicOrPartition));
         (name, error)
     }));
     created
+}
+
+/// Waits until this node's image has all of these topics, or the time is over.
+async fn await_shown(node: &Node, names: &[&String], timeout: Duration) {
+    let mut changes = node.image_changes();
+    let all = changes.wait_for(|_| {
+        let image = node.image();
+        names.iter().all(|name| image.topics.by_name(name).is_some())
+    });
+    let _ = tokio::time::timeout(timeout, all).await;
 }
 
 /// What a client is told of a topic that could not be created: to ask again, unless asking again is no use.

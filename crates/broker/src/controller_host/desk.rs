@@ -15,10 +15,10 @@ use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::random::Seeded;
 use ottla_metadata::{Controller, Decision, Image, Record};
 use ottla_quorum::{Handle, Leadership, MAX_BATCH_BYTES, ProposeError};
-use parking_lot::{Condvar, Mutex};
 use tracing::{error, info, warn};
 
 use super::ear::Batch;
+use super::lead::Lead;
 use super::{Answer, Turn, Unavailable};
 
 /// What a batch and a record of it take besides the values, at most.
@@ -40,29 +40,6 @@ pub(super) enum Event {
         why: Option<ProposeError>,
     },
     Stop,
-}
-
-/// The epoch in which this node is the active controller, for those who wait for one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lead(Arc<(Mutex<Option<i32>>, Condvar)>);
-
-impl Lead {
-    fn set(&self, epoch: Option<i32>) {
-        *self.0.0.lock() = epoch;
-        self.0.1.notify_all();
-    }
-
-    /// Waits for this node to be active; false if it is not in time.
-    pub(super) fn wait(&self, timeout: Duration) -> bool {
-        let mut epoch = self.0.0.lock();
-        let until = Instant::now() + timeout;
-        while epoch.is_none() {
-            if self.0.1.wait_until(&mut epoch, until).timed_out() {
-                return epoch.is_some();
-            }
-        }
-        true
-    }
 }
 
 type Done = Box<dyn FnOnce(Result<i64, Unavailable>) + Send>;
@@ -277,6 +254,7 @@ impl Desk {
 
     fn leadership(&mut self, leadership: Leadership) {
         let Leadership { leader, epoch, active } = leadership;
+        self.lead.turn(leader, epoch);
         if self.controller.is_active() {
             self.deactivate(&format!("the quorum is in epoch {epoch} with leader {leader:?}"));
         }

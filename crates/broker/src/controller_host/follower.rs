@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{error, info};
 
 use super::assignments;
-use super::desk::Event;
+use super::channel::Channel;
 use super::ear::Batch;
 use crate::network::wall_ms;
 use crate::node::Node;
@@ -89,7 +89,7 @@ impl SinceSnapshot {
 pub(super) struct Follower {
     node: Weak<Node>,
     quorum: Handle,
-    desk: mpsc::Sender<Event>,
+    channel: Channel,
     broker_epoch: Arc<AtomicI64>,
     loader: Loader,
     shown: Shown,
@@ -104,7 +104,7 @@ impl Follower {
     pub(super) fn new(
         node: Weak<Node>,
         quorum: Handle,
-        desk: mpsc::Sender<Event>,
+        channel: Channel,
         broker_epoch: Arc<AtomicI64>,
         shown: Shown,
         rules: SnapshotRules,
@@ -112,7 +112,7 @@ impl Follower {
         Follower {
             node,
             quorum,
-            desk,
+            channel,
             broker_epoch,
             loader: Loader::default(),
             shown,
@@ -191,8 +191,7 @@ impl Follower {
         let touched = local.leaders.iter().chain(&local.followers).map(|local| (local.topic_id, local.index));
         let broker_epoch = self.broker_epoch.load(Ordering::Acquire);
         if let Some(request) = assignments::missing(node, &image, broker_epoch, touched) {
-            // A desk that is gone needs to know nothing.
-            let _ = self.desk.send(assignments::hand_over(request));
+            assignments::hand_over(&self.channel, request);
         }
     }
 

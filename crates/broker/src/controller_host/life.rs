@@ -1,14 +1,13 @@
-//! The life of this node's broker and controller as the controller sees it: registration, heartbeats, the way out.
-//!
-//! Both live in one process, so what would be BrokerRegistration, BrokerHeartbeat and ControllerRegistration on the
-//! wire are the same requests handed over directly.
+//! The life of this node's broker and controller as the active controller sees it: registration, heartbeats, the way
+//! out (Kafka's `BrokerLifecycleManager` and `ControllerRegistrationManager`). The active controller may be in this
+//! process or in another; the channel knows.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ottla_config::Listener;
-use ottla_metadata::decide::RegistrationContext;
+use ottla_metadata::Image;
 use ottla_metadata::features;
 use ottla_metadata::image::LeaderRecovery;
 use ottla_protocol::ErrorCode;
@@ -20,35 +19,31 @@ use ottla_protocol::messages::controller_registration_request::{
     Feature as ControllerFeature, Listener as ControllerListener,
 };
 use ottla_protocol::messages::{
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, ControllerRegistrationRequest,
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    ControllerRegistrationRequest,
 };
-use ottla_protocol::wire::Message;
 use tracing::{error, info, warn};
 
 use super::machine_name::machine_name;
 use super::start::resolve;
-use super::{Answer, ControllerHost, Turn, Unavailable, assignments};
+use super::{ControllerHost, OWN_TIMEOUT, Unavailable, assignments};
 use crate::node::Node;
 use crate::start_error::StartError;
 
-/// The version of BrokerRegistration whose fields are filled in here.
-const REGISTRATION_VERSION: i16 = 4;
 /// How long a controlled shutdown may take; the rest is left to the next start.
 const LEAVE: Duration = Duration::from_secs(5);
 /// Between heartbeats that only wait for the next state.
 const AGAIN: Duration = Duration::from_millis(10);
-
-/// Why a heartbeat was not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HeartbeatError {
-    #[error("{0}")]
-    Unavailable(#[from] Unavailable),
-    #[error("{0}")]
-    Refused(ErrorCode),
-}
+/// Between registrations that were refused for a reason that passes.
+const REGISTER_AGAIN: Duration = Duration::from_millis(200);
+/// Between heartbeats of a fenced broker, at most.
+const FENCED_PAUSE: Duration = Duration::from_millis(100);
+/// Until a controller's registration is tried again.
+const CONTROLLER_AGAIN: Duration = Duration::from_secs(30);
 
 impl ControllerHost {
-    /// Registers this controller (KIP-919), so that DescribeCluster and feature updates know it. Does not wait.
+    /// Registers this controller (KIP-919) with the active one, so that DescribeCluster and feature updates know
+    /// it. Does not wait.
     pub(super) fn register_controller(&self, listeners: &[Listener]) {
         let listeners = listeners.iter().map(|listener| ControllerListener {
             name: listener.name.clone(),
@@ -61,103 +56,190 @@ impl ControllerHost {
             min_supported_version: range.min,
             max_supported_version: range.max,
         });
-        let (listeners, features) = (listeners.collect(), features.collect());
-        let incarnation_id = self.incarnation_id;
-        self.submit(
-            move |turn: &mut Turn<'_>| {
-                let request = ControllerRegistrationRequest {
-                    controller_id: turn.controller.settings().node_id,
-                    incarnation_id,
-                    zk_migration_ready: false,
-                    listeners,
-                    features,
-                };
-                turn.controller.view().register_controller(&request)
-            },
-            |answer| match answer {
-                // Before metadata.version 3.7 controllers do not register.
-                Ok((response, _)) if response.error_code == ErrorCode::UnsupportedVersion.code() => {}
-                Ok((response, _)) if response.error_code != 0 => {
-                    error!("this controller was not registered: {:?}", response.error_message);
+        let request = ControllerRegistrationRequest {
+            controller_id: self.channel.own_id(),
+            incarnation_id: self.incarnation_id,
+            zk_migration_ready: false,
+            listeners: listeners.collect(),
+            features: features.collect(),
+        };
+        let channel = self.channel.clone();
+        self.channel.spawn(async move {
+            loop {
+                match channel.ask(request.clone(), CONTROLLER_AGAIN).await {
+                    // Before metadata.version 3.7 controllers do not register.
+                    Ok(response) if response.error_code == ErrorCode::UnsupportedVersion.code() => return,
+                    Ok(response) if response.error_code != 0 => {
+                        error!("this controller was not registered: {:?}", response.error_message);
+                        tokio::time::sleep(CONTROLLER_AGAIN).await;
+                    }
+                    Ok(_) | Err(Unavailable::Stopped) => return,
+                    Err(error) => warn!("this controller was not registered: {error}"),
                 }
-                Ok(_) => {}
-                Err(error) => warn!("this controller was not registered: {error}"),
-            },
-        );
+            }
+        });
     }
 
     /// Registers this broker and waits until it is unfenced and its own image shows that. By then every partition
     /// it has is open.
     pub(crate) fn join_cluster(&self, node: &Arc<Node>) -> Result<(), StartError> {
         let config = node.static_config();
+        let id = config.node_id;
         let patience = Duration::from_millis(config.broker.registration_timeout_ms.max(1) as u64);
         let until = Instant::now() + patience;
         let left = || until.saturating_duration_since(Instant::now());
         let refused = |why: String| StartError::Registration(why);
         let late = || refused(format!("it did not become active within {} ms", patience.as_millis()));
 
-        let (epoch, offset) = self.register(node)?;
+        let epoch = self.register(node, until)?;
         self.broker_epoch.store(epoch, Ordering::Release);
-        info!("[BrokerLifecycleManager id={}] registered with broker epoch {epoch}", config.node_id);
-        if !self.shown.wait(offset, left()) {
+        info!("[BrokerLifecycleManager id={id}] registered with broker epoch {epoch}");
+        let registered = |image: &Image| image.broker(id).is_some_and(|broker| broker.epoch >= epoch);
+        if !self.image_shows(node, until, registered) {
             return Err(late());
         }
         loop {
             let request = self.heartbeat_request(node, false);
-            let answer = self.committed_blocking(move |turn| beat(turn, &request));
-            let (response, offset) = answer.map_err(|error| refused(error.to_string()))?;
-            if let Some(code) = refusal(&response) {
-                return Err(refused(code.name().to_owned()));
-            }
-            if !response.is_fenced {
-                info!("[BrokerLifecycleManager id={}] the broker has been unfenced", config.node_id);
-                if !self.shown.wait(offset, left()) {
-                    return Err(late());
-                }
-                self.report_recovered(node);
-                self.report_directories(node);
-                return Ok(());
+            match self.channel.ask_blocking(request, left()) {
+                Ok(response) => match refusal(&response) {
+                    Some(code) => return Err(refused(code.name().to_owned())),
+                    None if !response.is_fenced => break,
+                    None => {}
+                },
+                Err(Unavailable::Stopped) => return Err(refused(Unavailable::Stopped.to_string())),
+                Err(error) if left().is_zero() => return Err(refused(error.to_string())),
+                Err(_) => {}
             }
             if left().is_zero() {
                 return Err(late());
             }
             std::thread::sleep(AGAIN);
         }
+        info!("[BrokerLifecycleManager id={id}] the broker has been unfenced");
+        let unfenced = |image: &Image| image.broker(id).is_some_and(|broker| !broker.fenced);
+        if !self.image_shows(node, until, unfenced) {
+            return Err(late());
+        }
+        self.report_recovered(node);
+        self.report_directories(node);
+        Ok(())
     }
 
-    /// The broker epoch, and the offset of the registration.
-    fn register(&self, node: &Node) -> Result<(i64, i64), StartError> {
-        let request = registration_request(node, self.incarnation_id);
-        let kraft_version = self.kraft_version();
-        let answer = self.committed_blocking(move |turn| {
-            let context = RegistrationContext {
-                request_version: REGISTRATION_VERSION,
-                next_offset: turn.next_offset,
-                kraft_version,
-                now_ms: turn.now_ms,
-            };
-            let why = turn.controller.sessions().and_then(|sessions| {
-                turn.controller.view().registration_refusal(&request, sessions, context)
-            });
-            let decision = turn.controller.register_broker(&request, context);
-            decision.map(|response| (response, why))
-        });
-        let ((response, why), offset) =
-            answer.map_err(|error| StartError::Registration(error.to_string()))?;
-        match why {
-            Some(refusal) => Err(StartError::Registration(refusal.to_string())),
-            None => Ok((response.broker_epoch, offset)),
+    /// Waits until this node's image is as wanted; false if it is not in time.
+    fn image_shows(&self, node: &Node, until: Instant, wanted: impl Fn(&Image) -> bool) -> bool {
+        loop {
+            let image = node.image();
+            if wanted(&image) {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            self.shown.wait(image.provenance.offset + 1, left);
         }
     }
 
-    /// Tells the controller that this broker lives, how far its image is and which directories failed.
-    pub(crate) async fn heartbeat(&self, node: &Node) -> Result<(), HeartbeatError> {
-        let request = self.heartbeat_request(node, false);
-        let timeout_ms = node.config().broker.heartbeat_interval_ms;
-        let (response, _) = self.committed(timeout_ms, move |turn| beat(turn, &request)).await?;
-        match refusal(&response) {
-            Some(code) => Err(HeartbeatError::Refused(code)),
-            None => Ok(()),
+    /// The epoch of the new registration. A former life of this broker whose session has not expired yet is waited
+    /// for; one that goes on is another broker.
+    fn register(&self, node: &Node, until: Instant) -> Result<i64, StartError> {
+        let mut told: Option<Instant> = None;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let request = registration_request(node, self.incarnation_id);
+            let answer = self.channel.ask_blocking(request, left);
+            let response = answer.map_err(|error| StartError::Registration(error.to_string()))?;
+            let Some(code) = registration_refusal(&response) else { return Ok(response.broker_epoch) };
+            let why = refusal_text(node, code);
+            let session = Duration::from_millis(node.static_config().broker.session_timeout_ms.max(0) as u64);
+            let passes = code == ErrorCode::DuplicateBrokerRegistration
+                && told.is_none_or(|at| at.elapsed() < session + session / 4);
+            if !passes || left < REGISTER_AGAIN {
+                error!("[BrokerLifecycleManager id={}] {why}", node.node_id());
+                return Err(StartError::Registration(why));
+            }
+            if told.is_none() {
+                info!(
+                    "[BrokerLifecycleManager id={}] {why}; waiting, since a former life of this broker may be \
+                     remembered for {} ms",
+                    node.node_id(),
+                    session.as_millis()
+                );
+                told = Some(Instant::now());
+            }
+            std::thread::sleep(REGISTER_AGAIN);
+        }
+    }
+
+    /// Tells the active controller that this broker lives, for as long as it does: each
+    /// `broker.heartbeat.interval.ms`, and at once when the leader changes.
+    pub(crate) async fn live(&self, node: &Arc<Node>) {
+        let mut leading = self.channel.leading();
+        let mut fenced = false;
+        let mut trouble = String::new();
+        loop {
+            let interval = Duration::from_millis(node.config().broker.heartbeat_interval_ms.max(1) as u64);
+            // Fenced, a broker that has caught up is let in again as soon as it says so.
+            let pause = if fenced { interval.min(FENCED_PAUSE) } else { interval };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = leading.changed() => {}
+            }
+            leading.borrow_and_update();
+            if node.is_stopping() {
+                return;
+            }
+            let request = self.heartbeat_request(node, false);
+            let now = match self.channel.ask(request, interval).await {
+                Ok(response) => match refusal(&response) {
+                    None => {
+                        self.tell_fenced(node, &mut fenced, response.is_fenced);
+                        String::new()
+                    }
+                    Some(ErrorCode::StaleBrokerEpoch) => self.register_again(node, interval).await,
+                    Some(code) => format!("the controller refused a heartbeat: {}", code.name()),
+                },
+                Err(Unavailable::Stopped) => return,
+                Err(error) => format!("the controller did not take a heartbeat: {error}"),
+            };
+            if now != trouble {
+                match now.is_empty() {
+                    true => {
+                        info!("[BrokerLifecycleManager id={}] heartbeats are taken again", node.node_id())
+                    }
+                    false => warn!("[BrokerLifecycleManager id={}] {now}", node.node_id()),
+                }
+                trouble = now;
+            }
+        }
+    }
+
+    fn tell_fenced(&self, node: &Node, before: &mut bool, now: bool) {
+        if *before != now {
+            let state = if now { "fenced" } else { "unfenced" };
+            info!("[BrokerLifecycleManager id={}] the broker has been {state}", node.node_id());
+        }
+        *before = now;
+    }
+
+    /// The controller does not know this life of the broker any more: it introduces itself again. Gives what went
+    /// wrong, if anything did.
+    async fn register_again(&self, node: &Node, timeout: Duration) -> String {
+        let request = registration_request(node, self.incarnation_id);
+        match self.channel.ask(request, timeout).await {
+            Ok(response) => match registration_refusal(&response) {
+                None => {
+                    self.broker_epoch.store(response.broker_epoch, Ordering::Release);
+                    info!(
+                        "[BrokerLifecycleManager id={}] registered again with broker epoch {}",
+                        node.node_id(),
+                        response.broker_epoch
+                    );
+                    String::new()
+                }
+                Some(code) => refusal_text(node, code),
+            },
+            Err(error) => format!("the broker was not registered again: {error}"),
         }
     }
 
@@ -167,26 +249,18 @@ impl ControllerHost {
         if !node.config().broker.controlled_shutdown || self.broker_epoch() < 0 {
             return;
         }
+        let id = node.node_id();
         let until = Instant::now() + LEAVE;
         while Instant::now() < until {
             let request = self.heartbeat_request(node, true);
-            let answer: Answer<BrokerHeartbeatResponse> =
-                self.committed_blocking(move |turn| beat(turn, &request));
-            match answer {
-                Ok((response, offset)) if refusal(&response).is_none() => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    self.shown.wait(offset, left);
-                    if response.should_shut_down {
-                        info!(
-                            "[BrokerLifecycleManager id={}] controlled shutdown is through",
-                            node.node_id()
-                        );
-                        return;
+            match self.channel.ask_blocking(request, until.saturating_duration_since(Instant::now())) {
+                Ok(response) => match refusal(&response) {
+                    None if response.should_shut_down => {
+                        return info!("[BrokerLifecycleManager id={id}] controlled shutdown is through");
                     }
-                }
-                Ok((response, _)) => {
-                    return warn!("controlled shutdown was refused: {:?}", refusal(&response));
-                }
+                    None => {}
+                    code => return warn!("controlled shutdown was refused: {code:?}"),
+                },
                 Err(error) => return warn!("controlled shutdown was not possible: {error}"),
             }
             std::thread::sleep(AGAIN);
@@ -199,8 +273,7 @@ impl ControllerHost {
         let all = node.partitions().all();
         let replicas = all.iter().map(|partition| (partition.topic_id(), partition.index()));
         if let Some(request) = assignments::missing(node, &node.image(), self.broker_epoch(), replicas) {
-            // A desk that is gone needs to know nothing.
-            let _ = self.events.send(assignments::hand_over(request));
+            assignments::hand_over(&self.channel, request);
         }
     }
 
@@ -231,14 +304,11 @@ impl ControllerHost {
             return;
         }
         let request = AlterPartitionRequest { broker_id: own, broker_epoch, topics };
-        let answer = self.committed_blocking(move |turn| {
-            turn.controller.view().alter_partition(&request, AlterPartitionRequest::MAX_VERSION)
-        });
-        match answer {
-            Ok((response, _)) if response.error_code == 0 => {
+        match self.channel.ask_blocking(request, OWN_TIMEOUT) {
+            Ok(response) if response.error_code == 0 => {
                 info!("partitions with an unclean leader election are reported as recovered");
             }
-            Ok((response, _)) => warn!("recovered partitions were not taken: error {}", response.error_code),
+            Ok(response) => warn!("recovered partitions were not taken: error {}", response.error_code),
             Err(error) => warn!("recovered partitions were not taken: {error}"),
         }
     }
@@ -261,17 +331,43 @@ impl ControllerHost {
     }
 }
 
-fn beat(
-    turn: &mut Turn<'_>,
-    request: &BrokerHeartbeatRequest,
-) -> ottla_metadata::Decision<BrokerHeartbeatResponse> {
-    turn.controller.broker_heartbeat(request, turn.next_offset, turn.now_ms)
-}
-
 fn refusal(response: &BrokerHeartbeatResponse) -> Option<ErrorCode> {
     match response.error_code {
         0 => None,
         code => Some(ErrorCode::from_i16(code).unwrap_or(ErrorCode::UnknownServerError)),
+    }
+}
+
+fn registration_refusal(response: &BrokerRegistrationResponse) -> Option<ErrorCode> {
+    match response.error_code {
+        0 => None,
+        code => Some(ErrorCode::from_i16(code).unwrap_or(ErrorCode::UnknownServerError)),
+    }
+}
+
+/// What a refused registration means; the response only has a code.
+fn refusal_text(node: &Node, code: ErrorCode) -> String {
+    let id = node.node_id();
+    match code {
+        ErrorCode::DuplicateBrokerRegistration => {
+            let image = node.image();
+            let holder = image.broker(id);
+            let at = holder.and_then(|broker| broker.endpoints.first());
+            let at = at.map_or_else(|| "another node".to_owned(), |at| format!("{}:{}", at.host, at.port));
+            let incarnation = holder.map(|broker| ottla_records::uuid_text::encode(&broker.incarnation_id));
+            format!(
+                "node id {id} is already registered by {at} (incarnation {}), this node will not start; set a \
+                 different node.id and re-format",
+                incarnation.unwrap_or_else(|| "unknown".to_owned())
+            )
+        }
+        ErrorCode::InconsistentClusterId => {
+            format!(
+                "INCONSISTENT_CLUSTER_ID: the controllers belong to another cluster than {}",
+                node.cluster_id()
+            )
+        }
+        code => format!("the controller refused the registration of broker {id}: {}", code.name()),
     }
 }
 

@@ -15,9 +15,11 @@ use ottla_raft::{Endpoints, HostPort, VersionRange, VoterSet};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::desk::{Desk, Lead, Periods};
+use super::channel::Channel;
+use super::desk::{Desk, Periods};
 use super::ear::Ear;
 use super::follower::{Follower, Shown, SnapshotRules};
+use super::lead::Lead;
 use super::machine_name::machine_name;
 use super::{ControllerHost, STOP_MS, Threads, transport};
 use crate::config_rules::Rules;
@@ -92,10 +94,15 @@ impl ControllerHost {
             after: config.metadata.snapshot_interval_ms.map(|ms| Duration::from_millis(ms.max(0) as u64)),
         };
         let broker_epoch = Arc::new(AtomicI64::new(-1));
+        let listener = config.listeners.controller_names.first().cloned().unwrap_or_default();
+        let at = (config.node_id, listener);
+        let (channel, channel_thread) =
+            Channel::start(events.clone(), quorum.clone(), lead.clone(), at, Arc::downgrade(node))
+                .map_err(StartError::Thread)?;
         let follower = Follower::new(
             Arc::downgrade(node),
             quorum.clone(),
-            events.clone(),
+            channel.clone(),
             broker_epoch.clone(),
             shown.clone(),
             rules,
@@ -116,6 +123,7 @@ impl ControllerHost {
         let desk = spawn("controller", Arc::downgrade(node), move || desk.run(&desk_inbox))?;
         Ok(ControllerHost {
             events,
+            channel,
             quorum,
             lead,
             shown,
@@ -123,7 +131,7 @@ impl ControllerHost {
             controllers,
             incarnation_id: Uuid::new_v4(),
             broker_epoch,
-            threads: Mutex::new(Some(Threads { quorum: driver, desk, follower })),
+            threads: Mutex::new(Some(Threads { quorum: driver, desk, follower, channel: channel_thread })),
         })
     }
 }

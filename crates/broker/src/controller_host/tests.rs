@@ -17,9 +17,10 @@ use ottla_quorum::{Driver, DriverConfig, Handle, LogLimits, ReplicaConfig, Reten
 use ottla_raft::{Endpoints, HostPort, VoterSet};
 use uuid::Uuid;
 
-use super::desk::{Desk, Event, Lead, Periods};
+use super::desk::{Desk, Event, Periods};
 use super::ear::Ear;
 use super::follower::News;
+use super::lead::Lead;
 use super::{Answer, Turn, Unavailable};
 use crate::config_rules::Rules;
 
@@ -109,6 +110,7 @@ impl Host {
                 next_offset: turn.next_offset,
                 kraft_version: turn.quorum.status().kraft_version,
                 now_ms: turn.now_ms,
+                own_process: true,
             };
             turn.controller.register_broker(&request, context)
         });

@@ -3,6 +3,7 @@
 //! Ids come from the controller in blocks and are handed out one by one (Kafka's `RPCProducerIdManager`).
 
 use std::ops::Range;
+use std::time::Duration;
 
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
@@ -18,7 +19,7 @@ use crate::reply::{Outcome, Refusal};
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
 /// How long a new block may take.
-const BLOCK_TIMEOUT_MS: i32 = 5_000;
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: InitProducerIdRequestView<'_> = call.view()?;
@@ -100,15 +101,12 @@ async fn allocate(node: &Node) -> Result<Range<i64>, ErrorCode> {
     let controller = node.controller();
     let request =
         AllocateProducerIdsRequest { broker_id: node.node_id(), broker_epoch: controller.broker_epoch() };
-    let decide = move |turn: &mut crate::controller_host::Turn<'_>| {
-        turn.controller.view().allocate_producer_ids(&request)
-    };
-    match controller.committed(BLOCK_TIMEOUT_MS, decide).await {
-        Ok((response, _)) if response.error_code == 0 => {
+    match controller.ask_controller(request, BLOCK_TIMEOUT).await {
+        Ok(response) if response.error_code == 0 => {
             let first = response.producer_id_start;
             Ok(first..first + i64::from(response.producer_id_len))
         }
-        Ok((response, _)) => {
+        Ok(response) => {
             warn!("no block of producer ids: error {}", response.error_code);
             Err(ErrorCode::CoordinatorLoadInProgress)
         }

@@ -6,6 +6,7 @@ pub(crate) mod configs;
 pub(crate) mod controller_rpc;
 pub(crate) mod delete_records;
 pub(crate) mod describe_topic_partitions;
+pub(crate) mod envelope;
 pub(crate) mod fetch;
 mod find;
 pub(crate) mod find_coordinator;

@@ -1,7 +1,6 @@
 //! CreateTopics, DeleteTopics, CreatePartitions: decided by the controller, answered when committed and shown here.
 
 use ottla_metadata::decide::CreateContext;
-use ottla_protocol::Listener;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
 use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -21,8 +20,7 @@ const NAMED_OR_BY_ID_FROM: i16 = 6;
 pub(crate) fn create(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: CreateTopicsRequest = call.owned()?;
     let (node, to) = (call.node().clone(), call.reply_to());
-    // What comes in on a broker's listener counts as passed on by a broker.
-    let forwarded = call.peer.listener == Listener::Broker;
+    let forwarded = call.is_forwarded();
     Ok(Outcome::Later(Box::pin(async move {
         let names: Vec<String> = request.topics.iter().map(|topic| topic.name.clone()).collect();
         let answer = node.controller().ask(&node, request.timeout_ms, move |turn| {

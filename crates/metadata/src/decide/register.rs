@@ -34,6 +34,8 @@ pub struct RegistrationContext {
     pub kraft_version: i16,
     /// The time, in milliseconds.
     pub now_ms: i64,
+    /// Whether the broker asks from within the controller's own process.
+    pub own_process: bool,
 }
 
 impl View<'_> {
@@ -95,7 +97,7 @@ impl View<'_> {
         let same_life = known.is_some_and(|known| known.incarnation_id == request.incarnation_id);
         // A former life of the broker in this controller's own process ended with the former process: it need not
         // be waited for, and a single node that was killed is back at once.
-        let own_process = id == self.settings.node_id;
+        let own_process = context.own_process && id == self.settings.node_id;
         if let Some(known) = known
             && !same_life
             && !own_process

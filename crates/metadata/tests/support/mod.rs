@@ -253,6 +253,7 @@ impl Cluster {
             next_offset: self.next_offset(),
             kraft_version: self.kraft_version,
             now_ms: self.now_ms,
+            own_process: true,
         }
     }
 

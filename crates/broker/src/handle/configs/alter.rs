@@ -4,11 +4,14 @@
 //! remains goes to the controller. On a controller's listener everything goes there, loggers excepted.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_config::alter::{Change, Operation, apply, check_changes, check_replacement};
 use ottla_config::{Overrides, Resource};
 use ottla_metadata::image::ConfigResource;
-use ottla_metadata::{Image, Refusal as Refused};
+use ottla_metadata::{Decision, Image, Refusal as Refused};
 use ottla_protocol::Listener;
 use ottla_protocol::messages::alter_configs_response::AlterConfigsResourceResponse as Replaced;
 use ottla_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as Changed;
@@ -16,10 +19,11 @@ use ottla_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
+use ottla_protocol::wire::Request;
 
 use super::{invalid, loggers, values};
 use crate::config_rules;
-use crate::controller_host::Unavailable;
+use crate::controller_host::{Turn, Unavailable};
 use crate::dispatch::Call;
 use crate::node::Node;
 use crate::reply::{Outcome, Refusal};
@@ -70,15 +74,15 @@ pub(crate) fn alter_incremental(call: &Call<'_>) -> Result<Outcome, Refusal> {
         })
         .collect();
     let here = judge(call, &wanted);
-    let forwarded = call.peer.listener == Listener::Broker;
+    let (forwarded, asks) = (call.is_forwarded(), Asks::of(call));
     let mut verdicts = here.iter();
     request.resources.retain(|_| verdicts.next().is_some_and(Option::is_none));
     let (node, to) = (call.node().clone(), call.reply_to());
     Ok(Outcome::Later(Box::pin(async move {
         let mut there = Ok(Verdicts::new());
         if !request.resources.is_empty() {
-            let answer = node.controller().ask(&node, TIMEOUT_MS, move |turn| {
-                turn.controller.view().incremental_alter_configs(&request, forwarded)
+            let answer = decide(&node, &asks, request, move |request, turn| {
+                turn.controller.view().incremental_alter_configs(request, forwarded)
             });
             there = answer.await.map(|response| {
                 let verdict =
@@ -111,15 +115,15 @@ pub(crate) fn alter(call: &Call<'_>) -> Result<Outcome, Refusal> {
         })
         .collect();
     let here = judge(call, &wanted);
-    let forwarded = call.peer.listener == Listener::Broker;
+    let (forwarded, asks) = (call.is_forwarded(), Asks::of(call));
     let mut verdicts = here.iter();
     request.resources.retain(|_| verdicts.next().is_some_and(Option::is_none));
     let (node, to) = (call.node().clone(), call.reply_to());
     Ok(Outcome::Later(Box::pin(async move {
         let mut there = Ok(Verdicts::new());
         if !request.resources.is_empty() {
-            let answer = node.controller().ask(&node, TIMEOUT_MS, move |turn| {
-                turn.controller.view().alter_configs(&request, forwarded)
+            let answer = decide(&node, &asks, request, move |request, turn| {
+                turn.controller.view().alter_configs(request, forwarded)
             });
             there = answer.await.map(|response| {
                 let verdict = |r: Replaced| {
@@ -137,6 +141,37 @@ pub(crate) fn alter(call: &Call<'_>) -> Result<Outcome, Refusal> {
         let responses = responses.collect();
         to.with(&AlterConfigsResponse { responses, ..Default::default() })
     })))
+}
+
+/// Who asks, and in which version.
+struct Asks {
+    version: i16,
+    client: IpAddr,
+    listener: Listener,
+}
+
+impl Asks {
+    fn of(call: &Call<'_>) -> Asks {
+        Asks { version: call.version(), client: call.peer.address.ip(), listener: call.peer.listener }
+    }
+}
+
+/// Has the active controller decide. A broker finds it; a controller that is asked answers for itself.
+async fn decide<R: Request<Response: Send> + Send + Sync + 'static>(
+    node: &Arc<Node>,
+    asks: &Asks,
+    request: R,
+    decide: impl Fn(&R, &mut Turn<'_>) -> Decision<R::Response> + Clone + Send + 'static,
+) -> Result<R::Response, Unavailable> {
+    let controller = node.controller();
+    match asks.listener {
+        Listener::Controller => controller.ask(node, TIMEOUT_MS, move |turn| decide(&request, turn)).await,
+        Listener::Broker => {
+            let timeout = Duration::from_millis(TIMEOUT_MS as u64);
+            let request = (request, asks.version);
+            controller.channel().decide_or_forward(node, request, asks.client, timeout, decide).await
+        }
+    }
 }
 
 fn verdict(error_code: i16, message: Option<String>) -> Verdict {
