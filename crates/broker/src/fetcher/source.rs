@@ -232,10 +232,10 @@ fn request(node: &Node, session: &mut Session, fetches: &Fetches) -> FetchReques
         (*key, (partition.topic().to_owned(), data))
     });
     let asked = session.ask(wanted.collect());
-    let replica_id = node.node_id();
+    // Who asks stands in the state alone since version 15 (KIP-903), which every node that is served here speaks.
+    let replica_epoch = node.controller().broker_epoch();
     FetchRequest {
-        replica_id,
-        replica_state: ReplicaState { replica_id, replica_epoch: node.controller().broker_epoch() },
+        replica_state: ReplicaState { replica_id: node.node_id(), replica_epoch },
         max_wait_ms: replication.fetch_wait_max_ms,
         min_bytes: replication.fetch_min_bytes,
         max_bytes: replication.fetch_response_max_bytes,
