@@ -61,6 +61,7 @@ impl Partition {
         if state.leader_epoch < leader_epoch {
             state.log_mut().begin_epoch(leader_epoch);
         }
+        let followed = matches!(state.role, Role::Follows(_));
         let now_ms = self.neighbours.now_ms();
         let State { role, log, config, .. } = &mut *state;
         let log = log.as_ref().expect("PARTITION-3 a closed partition is not used");
@@ -84,6 +85,10 @@ impl Partition {
         self.advance(&mut state, progress);
         drop(state);
         self.waiters.wake_all();
+        if followed {
+            // Whoever led before need not be asked any more.
+            self.neighbours.followers_changed();
+        }
     }
 
     /// Follows another broker from now on.
