@@ -25,7 +25,6 @@ fn waits_for(api: ApiKey) -> &'static str {
         DescribeUserScramCredentials | AlterUserScramCredentials => "SASL",
         DescribeClientQuotas | AlterClientQuotas => "quotas",
         AlterReplicaLogDirs => "moving replicas between directories",
-        Envelope => "several nodes",
         ConsumerGroupHeartbeat | ConsumerGroupDescribe => "KIP-848 groups",
         GetTelemetrySubscriptions | PushTelemetry => "metrics",
         ShareGroupHeartbeat
