@@ -9,7 +9,7 @@ use crate::compat::{self, clients, disk};
 use crate::machine::{self, Need};
 use crate::server::System;
 use crate::tally::Tally;
-use crate::{codegen, fuzz, it, process, tidy};
+use crate::{codegen, fuzz, it, process, sim, tidy};
 
 /// One stage.
 pub struct Stage {
@@ -30,6 +30,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "tidy", needs: &[], some_will_do: false, in_test: true, run: style },
     Stage { name: "lint", needs: &[], some_will_do: false, in_test: true, run: lint },
     Stage { name: "unit", needs: &[], some_will_do: false, in_test: true, run: unit },
+    Stage { name: "sim", needs: &[], some_will_do: false, in_test: true, run: sim::stage },
     Stage { name: "it", needs: it::NEEDS, some_will_do: true, in_test: true, run: || it::run(None) },
     Stage { name: "wire", needs: JAVA, some_will_do: false, in_test: true, run: compat::wire::run },
     Stage { name: "config", needs: JAVA, some_will_do: false, in_test: true, run: compat::config::run },

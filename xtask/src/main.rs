@@ -15,6 +15,7 @@ mod machine;
 mod peers;
 mod process;
 mod server;
+mod sim;
 mod tally;
 mod test;
 mod tidy;
@@ -27,12 +28,14 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--all]             everything this machine can test; with --all a missing program is a failure
-  ci STAGE                 one stage of it: tidy, lint, unit, it, wire, config, clients, disk, fuzz, deny
+  ci STAGE                 one stage of it: tidy, lint, unit, sim, it, wire, config, clients, disk, fuzz, deny
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
   compat JUDGE             wire, clients, disk, config, librdkafka: judges that nobody here wrote, beside Apache Kafka
   fuzz [--seconds N] [TARGET ...]
                            libFuzzer on every family of bytes from outside
+  sim [--seeds N] [--seed S] [--minutes M] [--twice] [--mutants]
+                           a simulated cluster in trouble, from seeds
   it [GROUP]               the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
   bench [--quick] [--only PART]
                            what a node costs and gives, beside a warm Apache Kafka in the same run
@@ -65,6 +68,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "--serve-floor", port, data] => bench::serve_floor(port, data),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["sim", rest @ ..] => sim::run(rest),
         ["it"] => it::run(None),
         ["it", "--prove-on-apache"] => it::prove_on_apache(None),
         ["it", "--prove-on-apache", group] => it::prove_on_apache(Some(group)),

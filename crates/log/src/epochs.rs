@@ -96,6 +96,27 @@ impl Epochs {
         self.version += 1;
     }
 
+    /// Brings the entries in line with a batch that is on the disk. The file may be older than the log: it does not
+    /// know of a truncation, and of what was appended after it, that came shortly before a crash. What it says of
+    /// later offsets stays until their batches say something else.
+    pub(crate) fn found(&mut self, epoch: LeaderEpoch, offset: Offset) {
+        if epoch < 0 {
+            return;
+        }
+        let begun = self.entries.partition_point(|entry| entry.start_offset <= offset);
+        let older = self.entries[..begun].partition_point(|entry| entry.epoch <= epoch);
+        let known = older.checked_sub(1).is_some_and(|last| self.entries[last].epoch == epoch);
+        if known && older == begun {
+            return;
+        }
+        self.entries.truncate(older);
+        if !known {
+            self.entries.pop_if(|entry| entry.start_offset == offset);
+            self.entries.push(EpochEntry { epoch, start_offset: offset });
+        }
+        self.version += 1;
+    }
+
     /// Drops epochs that begin at `end_offset` or later.
     pub(crate) fn truncate_end(&mut self, end_offset: Offset) {
         let keep = self.entries.partition_point(|entry| entry.start_offset < end_offset);
@@ -217,5 +238,28 @@ mod tests {
         let loaded = Epochs::load(&disk, dir).unwrap();
         assert_eq!(pairs(&loaded), [(0, 0), (3, 17)]);
         assert_eq!(loaded.unwritten(), None);
+    }
+
+    #[test]
+    fn batches_on_the_disk_are_right_and_the_file_is_not() {
+        let file = || epochs(&[(1, 0), (2, 41), (4, 60)]);
+        let after = |epoch, offset| {
+            let mut epochs = file();
+            epochs.found(epoch, offset);
+            pairs(&epochs)
+        };
+        assert_eq!(after(2, 50), [(1, 0), (2, 41), (4, 60)]);
+        assert_eq!(after(1, 41), [(1, 0)], "epoch 2 was cut off and older records took its place");
+        assert_eq!(
+            after(3, 45),
+            [(1, 0), (2, 41), (3, 45)],
+            "what the file says of later offsets is older still"
+        );
+        assert_eq!(after(5, 41), [(1, 0), (5, 41)], "epoch 2 was cut off and newer records took its place");
+        assert_eq!(after(-1, 41), [(1, 0), (2, 41), (4, 60)], "a batch of before there were epochs");
+        let unwritten = file();
+        let mut same = file();
+        same.found(4, 99);
+        assert_eq!(same.unwritten(), unwritten.unwritten());
     }
 }

@@ -25,7 +25,9 @@ pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<
     let temporary = Path::new(&name);
     let file = disk.open(temporary, OpenMode::Replace)?;
     file.write_at(&mut [IoSlice::new(bytes)], 0)?;
-    file.sync()?;
+    if !ottla_records::mutant::is("vote-unsynced") {
+        file.sync()?;
+    }
     drop(file);
     rename(disk, temporary, path)
 }

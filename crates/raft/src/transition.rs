@@ -3,6 +3,7 @@
 use std::mem;
 
 use ottla_records::ids::LeaderEpoch;
+use ottla_records::mutant;
 
 use crate::message::{ChangeResponse, Response};
 use crate::node::Node;
@@ -16,17 +17,19 @@ impl Node {
     /// Picks the role to start in from `quorum-state` (KIP-595, as amended by KIP-996).
     pub(crate) fn restore_role(&mut self, election: Option<Election>, now: Millis) {
         let log_epoch = self.log.last_epoch();
-        let stored = election.filter(|stored| stored.epoch >= log_epoch);
+        let stored = election.filter(|stored| stored.epoch >= log_epoch && !mutant::is("epoch-forgotten"));
         let epoch = stored.as_ref().map_or(log_epoch, |stored| stored.epoch);
         let (leader, voted) = stored.map_or((None, None), |stored| (stored.leader, stored.voted));
         self.epoch = epoch;
         let local = self.key();
         let election_at = self.election_deadline(now);
-        if leader == Some(local.id) {
+        if leader == Some(local.id) && !mutant::is("resumes-lead") {
             // It led this epoch: it must neither vote in it nor use its offsets again.
             let unacknowledged = self.voters().ids().filter(|id| *id != local.id).collect();
             self.role = Role::Resigned(Resigned { unacknowledged, successors: Vec::new(), election_at });
-        } else if voted.is_some_and(|voted| voted.covers(&local)) && self.is_voter() {
+        } else if (voted.is_some_and(|voted| voted.covers(&local)) || leader == Some(local.id))
+            && self.is_voter()
+        {
             let tally = Tally::new(self.voters(), local.id);
             self.role = Role::Candidate(Candidate { tally, election_at });
         } else {

@@ -482,14 +482,15 @@ impl World {
             let status = replica.status();
             let voters: Vec<i32> = status.voters.ids().collect();
             out += &format!(
-                "\n  {}: {} in {} under {:?}, voters {voters:?}, log {}..{}, committed {}",
+                "\n  {}: {} in {} under {:?}, voters {voters:?}, log {}..{}, committed {}, epochs {:?}",
                 index + 1,
                 status.role,
                 status.epoch,
                 status.leader,
                 status.log_start,
                 status.log_end,
-                status.high_watermark
+                status.high_watermark,
+                replica.node().log().epochs()
             );
         }
         out

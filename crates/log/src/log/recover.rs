@@ -130,9 +130,7 @@ impl Log {
             }
             segment.appended(place, config.index_interval_bytes, size, last_offset, entry.max_timestamp())?;
             if let Some(batch) = entry.as_batch() {
-                if epochs.latest().is_none_or(|latest| batch.partition_leader_epoch > latest.epoch) {
-                    epochs.assign(batch.partition_leader_epoch, base_offset);
-                }
+                epochs.found(batch.partition_leader_epoch, base_offset);
                 let incoming = Incoming { batch: *batch, base_offset, max_timestamp: batch.max_timestamp };
                 replay(&mut producers, &incoming, Some((place, segment)))?;
             }

@@ -2,6 +2,7 @@
 
 use ottla_raft::{LeaderAndEpoch, SnapshotId};
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use super::{QuorumError, Replica};
 use crate::batches::{self, Decoded};
@@ -17,7 +18,9 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         if epoch_start.is_none() {
             for waiting in self.waiting.drain(..) {
                 let lost = ProposeError::LeadershipLost { epoch: waiting.proposed.epoch };
-                self.settled.push((waiting.done, Err(lost)));
+                let fate =
+                    if mutant::is("lost-lead-acknowledged") { Ok(waiting.proposed) } else { Err(lost) };
+                self.settled.push((waiting.done, fate));
             }
         }
         self.gaining = None;
@@ -25,7 +28,9 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             self.gaining = Some(change);
             self.activate();
         } else {
-            self.tail.clear();
+            if !mutant::is("cut-batches-delivered") {
+                self.tail.clear();
+            }
             self.listener.leadership(Leadership { leader, epoch, active: false });
         }
     }
@@ -69,7 +74,9 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         match self.snapshots.latest().filter(|id| *id != SnapshotId::BOOTSTRAP) {
             Some(id) => {
                 let mut reader = self.snapshots.open(id)?;
-                self.listener.load_snapshot(id.end_offset, id.epoch, &mut reader)?;
+                if !mutant::is("snapshot-skipped") {
+                    self.listener.load_snapshot(id.end_offset, id.epoch, &mut reader)?;
+                }
                 self.delivered = id.end_offset;
             }
             None if start > 0 => return Err(QuorumError::Gap { from: self.delivered.max(0), start }),

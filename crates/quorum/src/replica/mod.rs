@@ -18,6 +18,7 @@ use ottla_raft::{
     RequestId, Response, SnapshotId,
 };
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
+use ottla_records::mutant;
 
 use crate::METADATA_DIRECTORY;
 use crate::batches::{self, Decoded};
@@ -193,6 +194,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             return done(Err(refusal.into()));
         }
         match self.node.propose(now.monotonic, values) {
+            Ok(proposed) if mutant::is("acknowledge-early") => self.settled.push((done, Ok(proposed))),
             Ok(proposed) => self.waiting.push_back(Waiting { proposed, done }),
             Err(refusal) => done(Err(refusal.into())),
         }
@@ -350,12 +352,17 @@ impl<L: Listener, T: Transport> Replica<L, T> {
                 self.log.append_fetched(now.wall, self.node.epoch(), &records)?;
             }
             Effect::Flush { token, .. } => {
-                self.log.flush(now.wall)?;
+                let skipped = if self.node.is_leader() { "leader-unsynced" } else { "fetch-unsynced" };
+                if !mutant::is(skipped) {
+                    self.log.flush(now.wall)?;
+                }
                 self.node.handle_flushed(now.monotonic, token);
             }
             Effect::Truncate { to } => {
                 self.log.truncate(to, now.wall)?;
-                self.tail.retain(|batch| batch.last_offset < to);
+                if !mutant::is("cut-batches-delivered") {
+                    self.tail.retain(|batch| batch.last_offset < to);
+                }
             }
             Effect::BeginSnapshot { id } => {
                 self.abandon_download();

@@ -1,6 +1,7 @@
 //! Answers to Fetch: append, cut back, or load a snapshot.
 
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use super::Common;
 use crate::message::FetchResponse;
@@ -55,7 +56,10 @@ impl Node {
         if theirs.epoch < 0 || theirs.end_offset < 0 {
             return false;
         }
-        let to = self.log.truncation_point(theirs);
+        let mut to = self.log.truncation_point(theirs);
+        if mutant::is("truncate-too-little") {
+            to = (to + 1).min(self.log.end());
+        }
         if let Some(high_watermark) = self.high_watermark
             && (to < high_watermark || theirs.end_offset < high_watermark)
         {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use crate::message::{BeginEpochRequest, FetchRequest};
 use crate::node::Node;
@@ -219,13 +220,20 @@ impl Node {
         let (local, flushed) = (self.config.key(), self.log.flushed());
         let Role::Leader(role) = &mut self.role else { return };
         role.progress(local).end_offset = Some(flushed);
-        let Some(reached) = majority_offset(role.voters.values()) else { return };
+        let observers = role.observers.values().filter(|_| mutant::is("count-observers"));
+        let Some(mut reached) = majority_offset(role.voters.values().chain(observers)) else { return };
+        if mutant::is("commit-before-majority") {
+            reached = role.voters.values().filter_map(|voter| voter.end_offset).max().unwrap_or(reached);
+        }
         // A record of this very epoch must be among the committed ones (Raft, 5.4.2). Falling values come
         // from changes of the voter set and mean nothing.
-        if reached <= role.epoch_start || role.high_watermark.is_some_and(|known| reached <= known) {
+        let own_epoch = reached > role.epoch_start || mutant::is("commit-old-epoch");
+        if !own_epoch || role.high_watermark.is_some_and(|known| reached <= known) {
             return;
         }
-        invariants::majority_holds(reached, role.voters.values());
+        if !mutant::is("commit-before-majority") && !mutant::is("count-observers") {
+            invariants::majority_holds(reached, role.voters.values());
+        }
         role.high_watermark = Some(reached);
         self.set_high_watermark(reached);
         self.changes_committed(now);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ottla_records::mutant;
+
 use crate::{ReplicaKey, VoterSet};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +38,7 @@ impl Tally {
     }
 
     fn majority(&self) -> usize {
-        self.0.len() / 2 + 1
+        self.0.len() / 2 + usize::from(!mutant::is("half-is-a-majority"))
     }
 
     /// Did a majority say yes?

@@ -1,5 +1,7 @@
 //! Vote, BeginQuorumEpoch and EndQuorumEpoch.
 
+use ottla_records::mutant;
+
 use crate::message::{BeginEpochRequest, EndEpochRequest, EpochResponse, VoteRequest, VoteResponse};
 use crate::node::Node;
 use crate::role::{Prospective, Role, Unattached};
@@ -35,7 +37,9 @@ impl Node {
             return Err(Fault::InvalidVoterKey);
         }
         let up_to_date = self.log.is_behind_or_equal(vote.last_epoch, vote.end_offset);
-        let granted = self.role.grants(&vote.candidate, up_to_date, vote.pre_vote);
+        let up_to_date = up_to_date || mutant::is("vote-for-stale-log");
+        let mut granted = self.role.grants(&vote.candidate, up_to_date, vote.pre_vote);
+        granted |= mutant::is("vote-twice") && up_to_date && self.leader().is_none();
         if granted && !vote.pre_vote {
             self.cast_vote(now, vote.candidate);
         }
@@ -61,7 +65,9 @@ impl Node {
             *election_at = deadline;
         }
         let election = self.election();
-        self.effects.push_back(Effect::PersistElection(election));
+        if !mutant::is("vote-unwritten") {
+            self.effects.push_back(Effect::PersistElection(election));
+        }
     }
 
     /// Addresses a leader gave of itself, or else those of the voter set.

@@ -2,6 +2,7 @@
 //! the next, none before the leader has committed something of its own epoch.
 
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use crate::message::{
     AddVoterRequest, ApiVersionsResponse, ChangeResponse, RemoveVoterRequest, UpdateVoterRequest,
@@ -236,6 +237,9 @@ impl Node {
         let wait = |what: &str| {
             Err((Fault::RequestTimedOut, Some(format!("Request timed out waiting for leader to {what}"))))
         };
+        if mutant::is("two-changes") {
+            return Ok(self.voters().clone());
+        }
         if role.adding.is_some() || role.removing.is_some() {
             return wait("handle previous voter change request");
         }
@@ -265,6 +269,9 @@ impl Node {
         let Role::Leader(role) = &self.role else { return self.log.end() };
         let removing = role.removing.is_some();
         let adding = role.adding.as_ref().is_some_and(|adding| adding.appended.is_some());
+        if mutant::is("two-changes") {
+            return self.append(now, Body::Control(vec![Control::Voters(next)]));
+        }
         invariants::change_is_alone(self.voters_offset(), role.high_watermark, removing || adding);
         self.append(now, Body::Control(vec![Control::Voters(next)]))
     }
