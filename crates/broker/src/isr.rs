@@ -86,8 +86,8 @@ fn request(node: &Node, proposals: &[Proposed]) -> AlterPartitionRequest {
         topics.entry(partition.topic_id()).or_default().push(PartitionData {
             partition_index: partition.index(),
             leader_epoch: proposal.leader_epoch,
-            // Versions before 3 have ids alone, later ones ids and epochs.
-            new_isr: isr.iter().map(|member| member.id).collect(),
+            // The ids alone are of versions before 3, which nobody here speaks.
+            new_isr: Vec::new(),
             new_isr_with_epochs: isr
                 .iter()
                 .map(|member| BrokerState { broker_id: member.id, broker_epoch: member.broker_epoch })

@@ -22,6 +22,8 @@ use super::session::{Key, Session};
 use crate::node::Node;
 use crate::partition::{Partition, Question};
 
+/// The first version of Fetch that says which registration of the broker fetches (KIP-903).
+const STATE_FROM: i16 = 15;
 /// The first pause after a failure; it doubles up to `replica.fetch.backoff.ms`.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait for the metadata when there is nothing to ask.
@@ -86,7 +88,9 @@ pub(super) async fn run(node: Arc<Node>, source: Arc<Source>) {
         match fetch_from(&node, &source, &connection).await {
             Ended::Changed => {}
             Ended::Failed(why) => {
-                debug!("[ReplicaFetcher leaderId={}] {why}", source.leader);
+                if pause == FIRST_PAUSE {
+                    warn!("[ReplicaFetcher leaderId={}] fetching broke off: {why}", source.leader);
+                }
                 sleep(pause).await;
             }
         }
@@ -138,7 +142,7 @@ async fn fetch_from(node: &Node, source: &Source, connection: &Connection) -> En
             let _ = timeout_at(questions.again, source.changed.notified()).await;
             continue;
         }
-        let request = request(node, &mut session, &questions.fetches);
+        let request = request(node, &mut session, &questions.fetches, version);
         let answer = connection.call_within(version, &request, socket_timeout);
         let mut answer = std::pin::pin!(answer);
         let response = loop {
@@ -215,7 +219,7 @@ fn has_more(source: &Source, fetches: &Fetches) -> bool {
     })
 }
 
-fn request(node: &Node, session: &mut Session, fetches: &Fetches) -> FetchRequest {
+fn request(node: &Node, session: &mut Session, fetches: &Fetches, version: i16) -> FetchRequest {
     let config = node.config();
     let replication = &config.replication;
     let wanted = fetches.iter().map(|(key, (partition, fetch))| {
@@ -232,10 +236,14 @@ fn request(node: &Node, session: &mut Session, fetches: &Fetches) -> FetchReques
         (*key, (partition.topic().to_owned(), data))
     });
     let asked = session.ask(wanted.collect());
-    // Who asks stands in the state alone since version 15 (KIP-903), which every node that is served here speaks.
-    let replica_epoch = node.controller().broker_epoch();
+    let state = ReplicaState { replica_id: node.node_id(), replica_epoch: node.controller().broker_epoch() };
+    let (replica_id, replica_state) = match version >= STATE_FROM {
+        true => (-1, state),
+        false => (state.replica_id, ReplicaState::default()),
+    };
     FetchRequest {
-        replica_state: ReplicaState { replica_id: node.node_id(), replica_epoch },
+        replica_id,
+        replica_state,
         max_wait_ms: replication.fetch_wait_max_ms,
         min_bytes: replication.fetch_min_bytes,
         max_bytes: replication.fetch_response_max_bytes,
