@@ -21,6 +21,7 @@ mod forward;
 mod gate;
 mod lead;
 mod life;
+pub(crate) mod lookout;
 mod machine_name;
 mod start;
 #[cfg(test)]

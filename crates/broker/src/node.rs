@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::admission::{self, Admission};
-use crate::controller_host::{ControllerHost, Plan};
+use crate::controller_host::{ControllerHost, Plan, lookout};
 use crate::dirs::{self, Dir};
 use crate::disk::DiskPool;
 use crate::fetch_session::Sessions;
@@ -239,7 +239,9 @@ impl Node {
                 error!("a listener cannot accept: {error}");
             }
         }
-        if opened.timers {
+        if !opened.timers {
+            tokio::spawn(lookout::run(self.clone()));
+        } else {
             tokio::spawn(self.groups.clone().run_timers());
             tokio::spawn(housekeeping::run(self.clone()));
             let node = self.clone();

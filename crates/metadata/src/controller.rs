@@ -245,6 +245,12 @@ impl Controller {
         view.register_broker(request, sessions, context)
     }
 
+    /// Active: fences a broker that is known to be gone before its session expires.
+    pub fn fence_lost_broker(&mut self, id: i32, epoch: i64) -> Decision<bool> {
+        let (view, sessions, _) = self.active();
+        view.fence_lost_broker(sessions, id, epoch)
+    }
+
     /// Active: fences at most one broker whose session has expired; call it again at once while the reply is true,
     /// otherwise every eighth of the session timeout.
     pub fn fence_stale_broker(&mut self, now_ms: i64) -> Decision<bool> {

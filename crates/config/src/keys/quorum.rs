@@ -62,6 +62,8 @@ keys! {
         "Snapshots older than this, and what they cover, are deleted.";
     Boolean internal "ottla.early.election.enable" = "true", Any, Low, ReadOnly, Served,
         "Not in Kafka. A voter whose leader's endpoint refuses connections starts an election at once, not after the fetch timeout.";
+    Boolean internal "ottla.early.fencing.enable" = "true", Any, Low, ReadOnly, Served,
+        "Not in Kafka. The active controller fences a broker whose connection broke and whose listener refuses another at once, not after the session timeout.";
     String "sasl.mechanism.controller.protocol" = "GSSAPI", Any, High, ReadOnly, Later("SASL"),
         "SASL mechanism between controllers, and from brokers to them.";
 }

@@ -140,6 +140,8 @@ pub struct Quorum {
     pub fetch_snapshot_max_bytes: i32,
     /// `ottla.early.election.enable`
     pub early_election: bool,
+    /// `ottla.early.fencing.enable`
+    pub early_fencing: bool,
 }
 
 /// `metadata.*`

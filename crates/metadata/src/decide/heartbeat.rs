@@ -110,6 +110,19 @@ impl View<'_> {
         Decision::of(records, true)
     }
 
+    /// Fences a broker that is known to be gone, in the life that has this epoch, without waiting for its session to
+    /// expire. True in the reply if it was not fenced before.
+    pub fn fence_lost_broker(&self, sessions: &mut Sessions, id: i32, epoch: i64) -> Decision<bool> {
+        let lives = self.image.broker(id).filter(|broker| broker.epoch == epoch && !broker.fenced);
+        let Some(broker) = lives else { return Decision::read(false) };
+        // Whoever starts it again need not wait either.
+        sessions.end(id, epoch);
+        let mut records = Vec::new();
+        self.fence(broker, &mut records);
+        sessions.fence(id);
+        Decision::of(records, true)
+    }
+
     /// Forgets a broker for good (UnregisterBroker).
     pub fn unregister_broker(&self, request: &UnregisterBrokerRequest) -> Decision<UnregisterBrokerResponse> {
         let id = request.broker_id;

@@ -101,7 +101,7 @@ fn epochs_begin_and_end_on_both_sides() {
 
 #[test]
 fn fetches_go_round() {
-    for version in 12..=FetchRequest::MAX_VERSION {
+    for version in 13..=FetchRequest::MAX_VERSION {
         let sent = message::FetchRequest {
             cluster_id: cluster(),
             replica: if version >= 17 { key(3) } else { without_directory(3) },
