@@ -40,7 +40,7 @@ keys! {
         "How often the high watermark of each partition is written down.";
     Long "replica.lag.time.max.ms" = "30000", Any, High, ReadOnly, Later("several nodes"),
         "A follower that has not caught up for this long leaves the in-sync replicas.";
-    String "replica.selector.class" = null, Any, Medium, ReadOnly, Later("reading from followers"),
+    String "replica.selector.class" = null, Any, Medium, ReadOnly, Served,
         "Java class that chooses the replica a consumer reads from.";
     Int "replica.socket.receive.buffer.bytes" = "65536", Any, High, ReadOnly, Later("several nodes"),
         "SO_RCVBUF of a follower's connection to its leader.";

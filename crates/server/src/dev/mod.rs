@@ -13,13 +13,13 @@ use clap::Parser;
 use ottla_local_cluster::Topology;
 
 /// How many nodes an empty directory begins with.
-const NODES: u16 = 1;
+const NODES: u16 = 3;
 
 /// A cluster for trying out.
 #[derive(Debug, Parser)]
 #[command(name = "ottla dev")]
 struct Arguments {
-    /// How many nodes [default: what the data directory holds; 1 when it is empty].
+    /// How many nodes [default: what the data directory holds; 3 when it is empty].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
     nodes: Option<u16>,
     /// This many controllers of their own beside the nodes, which are brokers then; without it every node is both.
