@@ -24,8 +24,9 @@ const PRODUCE: i16 = 12;
 const FETCH: i16 = 12;
 const DUPLICATE_SEQUENCE: i16 = 46;
 const TOPIC_EXISTS: i16 = 36;
-/// Errors that no second attempt can mend: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, OUT_OF_ORDER_SEQUENCE and its kin.
-const FATAL: &[i16] = &[1, 2, 10, 17, 18, 45, 47, 59, 87];
+/// Errors that no second attempt can mend: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, OUT_OF_ORDER_SEQUENCE and its kin,
+/// INVALID_REQUEST.
+const FATAL: &[i16] = &[1, 2, 10, 17, 18, 42, 45, 47, 59, 87];
 
 /// One partition's figures.
 #[derive(Default)]
@@ -209,10 +210,19 @@ impl Route {
 /// Record after record, each again and again until it is acknowledged.
 async fn produce(mut to: Route, counters: &Counters) -> Result<()> {
     let (id, epoch) = loop {
-        let request = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+        let request = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: 60_000,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        };
         let answer = async { Ok::<_, anyhow::Error>(any(&to.ports).await?.call(&request).await?) };
         match answer.await {
             Ok(answer) if answer.error_code == 0 => break (answer.producer_id, answer.producer_epoch),
+            Ok(answer) if FATAL.contains(&answer.error_code) => {
+                bail!("no producer id: error {}", answer.error_code)
+            }
             _ if counters.finish.load(Ordering::SeqCst) => return Ok(()),
             _ => to.again().await,
         }
