@@ -65,9 +65,12 @@ impl Partition {
         let epoch_start = leader.epoch_start();
         let log = state.log_mut();
         // Right after an election the high watermark may be behind what clients have been told by the leader before:
-        // what lies between is not known yet (KIP-207).
-        let is_known =
-            |before: i64| if epoch_start > before { Err(ErrorCode::OffsetNotAvailable) } else { Ok(()) };
+        // what lies between is not known yet (KIP-207). An open transaction holds back the last stable offset for
+        // longer, and is no reason.
+        let is_known = match epoch_start > log.high_watermark() {
+            true => Err(ErrorCode::OffsetNotAvailable),
+            false => Ok(()),
+        };
         let mut decompressor = Decompressor::new();
         let plain = |offset| Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
         let (found, before) = match moment {
@@ -77,11 +80,11 @@ impl Partition {
                 return Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }));
             }
             Moment::HighWatermark => {
-                is_known(log.high_watermark())?;
+                is_known?;
                 return plain(log.high_watermark());
             }
             Moment::LastStable => {
-                is_known(log.last_stable_offset())?;
+                is_known?;
                 return plain(log.last_stable_offset());
             }
             Moment::LogEnd => return plain(log.log_end()),
@@ -98,7 +101,7 @@ impl Partition {
         })?;
         let found = found.filter(|f| f.offset < before);
         if found.is_none() {
-            is_known(before)?;
+            is_known?;
         }
         Ok(found.map(|f| FoundOffset {
             offset: f.offset,
