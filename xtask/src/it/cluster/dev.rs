@@ -121,6 +121,8 @@ fn exercise() -> Result<()> {
 
     let leader = wire::view(port)?.partitions.get(&(TOPIC.to_owned(), 0)).context("the topic")?.leader;
     let (_, pid) = *pids.iter().find(|(id, _)| *id == leader).context("the leader's pid")?;
+    // Dev looks at the cluster five times a second: what it never saw with a leader it cannot see losing it.
+    thread::sleep(std::time::Duration::from_secs(1));
     process::signal(pid, "KILL");
     dev.until(&format!("node {leader} (pid {pid}) was killed (SIGKILL). Enter starts it again"))?;
     dev.until(&format!("{TOPIC}-0: the leader is node "))?;
