@@ -52,14 +52,27 @@ impl System {
     }
 }
 
-/// Our program, as `cargo build --release` leaves it.
+/// Our program, as Cargo leaves it.
 pub fn binary() -> PathBuf {
-    process::target().join("release/ottla")
+    process::target().join(profile()).join("ottla")
 }
 
 /// Builds our program.
 pub fn build() -> Result<()> {
-    process::stream(process::cargo().args(["build", "--quiet", "--release", "--package", "ottla-server"]))
+    process::stream(process::cargo().args([
+        "build",
+        "--quiet",
+        "--profile",
+        &profile(),
+        "--package",
+        "ottla-server",
+    ]))
+}
+
+/// The Cargo profile of our program. `OTTLA_PROFILE=sim` builds in a third of the time, for work on a judge; figures come
+/// from `release` alone.
+fn profile() -> String {
+    std::env::var("OTTLA_PROFILE").unwrap_or_else(|_| "release".to_owned())
 }
 
 /// A node's directory, its ports, and what its configuration has beside the usual.
