@@ -4,6 +4,7 @@ pub mod clients;
 pub mod config;
 pub mod disk;
 pub mod librdkafka;
+pub mod mixed;
 pub mod wire;
 
 use anyhow::{Result, bail};
@@ -20,6 +21,7 @@ usage: cargo xtask compat JUDGE
   disk [--against apache|ottla]    one directory under Apache Kafka and the other, in turn; its tools on the files
   librdkafka [--against apache|ottla] [--only NAME]
                                    librdkafka's own tests of a broker: passed P of the B that Apache Kafka passes
+  mixed [GROUP]                    Apache Kafka's nodes and ours in one cluster; a cluster moved over and back
 ";
 
 /// Runs one judge.
@@ -54,6 +56,8 @@ pub fn run(words: &[&str]) -> Result<()> {
             librdkafka::run(&choice)
         }
         ["config"] => config::run(),
+        ["mixed"] => mixed::run(None),
+        ["mixed", group] => mixed::run(Some(group)),
         ["disk"] => disk::run(System::Ottla),
         ["disk", "--against", system] => disk::run(System::parse(system)?),
         _ => bail!("no such judge\n\n{USAGE}"),

@@ -3,7 +3,7 @@
 
 mod batch;
 mod batches;
-mod cluster;
+pub mod cluster;
 mod dev;
 mod frames;
 mod recovery;

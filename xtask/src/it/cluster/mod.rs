@@ -4,9 +4,9 @@
 //! nothing lost, nothing doubled, everything in order.
 
 mod dev;
-mod ledger;
-mod nodes;
-mod wire;
+pub mod ledger;
+pub mod nodes;
+pub mod wire;
 
 use std::thread;
 use std::time::Duration;

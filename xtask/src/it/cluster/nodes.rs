@@ -32,16 +32,23 @@ pub enum Shape {
 pub enum Voters {
     Static,
     Dynamic,
+    /// Dynamic, and only so many controllers are voters from the beginning.
+    First(usize),
 }
 
 pub struct Nodes {
-    system: System,
     voters: Voters,
+    /// What every node's configuration has beside the usual.
+    settings: Vec<(String, String)>,
+    /// What a JVM gets.
+    heap: &'static [&'static str],
     pub all: Vec<Node>,
 }
 
 pub struct Node {
     pub id: i32,
+    /// Whose program it is now; a stopped node may change hands.
+    pub system: System,
     pub port: Option<u16>,
     pub controller_port: Option<u16>,
     dir: PathBuf,
@@ -50,11 +57,11 @@ pub struct Node {
 }
 
 impl Node {
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 
-    fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         self.dir.join("server.properties")
     }
 
@@ -63,10 +70,15 @@ impl Node {
         String::from_utf8_lossy(&read("output.log")).into_owned()
     }
 
-    fn tail(&self) -> String {
+    pub fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         format!("\n--- log of node {}\n{}", self.id, lines[lines.len().saturating_sub(15)..].join("\n"))
+    }
+
+    /// Whether it was started and neither stopped nor killed since.
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
     }
 
     pub fn alive(&mut self) -> bool {
@@ -75,8 +87,21 @@ impl Node {
 }
 
 impl Nodes {
-    /// A formatted cluster under `target/judges/NAME`; nothing runs yet.
+    /// A formatted cluster of one kind under `target/judges/NAME`; nothing runs yet.
     pub fn make(system: System, name: &str, shape: Shape, voters: Voters) -> Result<Nodes> {
+        Nodes::of_kinds(&[system], HEAP_OF_SERVER, name, shape, voters, &[])
+    }
+
+    /// As [`Nodes::make`], the nodes being of these kinds in turn, brokers first, with further `settings`. What is
+    /// formatted is formatted by the node's own kind.
+    pub fn of_kinds(
+        kinds: &[System],
+        heap: &'static [&'static str],
+        name: &str,
+        shape: Shape,
+        voters: Voters,
+        settings: &[(&str, &str)],
+    ) -> Result<Nodes> {
         let dir = super::super::scratch(name)?;
         let ports = free_ports::<MOST_PORTS>()?;
         let mut ports = ports.into_iter();
@@ -87,21 +112,31 @@ impl Nodes {
         let mut all = Vec::new();
         for at in 0..brokers + controllers {
             let id = at as i32 + 1;
+            let system = kinds[at % kinds.len()];
             let broker = at < brokers;
             let port = broker.then(|| ports.next()).flatten();
             let controller_port = (combined || !broker).then(|| ports.next()).flatten();
             let dir = dir.join(format!("node-{id}"));
             fs::create_dir_all(&dir)?;
-            all.push(Node { id, port, controller_port, dir, child: None, paused: false });
+            all.push(Node { id, system, port, controller_port, dir, child: None, paused: false });
         }
-        let nodes = Nodes { system, voters, all };
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let nodes = Nodes { voters, settings: settings.collect(), heap, all };
         for node in &nodes.all {
             fs::write(node.file(), nodes.properties(node, brokers))?;
         }
         let mut first = Vec::new();
-        for node in nodes.all.iter().filter(|_| voters == Voters::Dynamic) {
+        let most = match voters {
+            Voters::Static => 0,
+            Voters::Dynamic => usize::MAX,
+            Voters::First(count) => count,
+        };
+        for node in &nodes.all {
+            if first.len() == most {
+                break;
+            }
             if let Some(port) = node.controller_port {
-                let mut random = system.program("kafka-storage")?;
+                let mut random = node.system.program("kafka-storage")?;
                 let directory = process::checked(random.arg("random-uuid"), READY)?;
                 first.push(format!("{}@localhost:{port}:{}", node.id, directory.trim()));
             }
@@ -129,11 +164,11 @@ impl Nodes {
         };
         let quorum = match self.voters {
             Voters::Static => format!("voters={}", known(&|id, port| format!("{id}@localhost:{port}"))),
-            Voters::Dynamic => {
+            Voters::Dynamic | Voters::First(_) => {
                 format!("bootstrap.servers={}", known(&|_, port| format!("localhost:{port}")))
             }
         };
-        format!(
+        let mut text = format!(
             "process.roles={roles}\nnode.id={}\ncontroller.quorum.{quorum}\nlisteners={}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n{}log.dirs={}\n\
@@ -144,15 +179,19 @@ impl Nodes {
             listeners.join(","),
             if client.is_some() { "inter.broker.listener.name=PLAINTEXT\n" } else { "" },
             node.data().display(),
-        )
+        );
+        for (key, value) in &self.settings {
+            text.push_str(&format!("{key}={value}\n"));
+        }
+        text
     }
 
     /// `first`: the voters that a dynamic quorum begins with; empty for a node that comes to one.
     fn format(&self, node: &Node, first: &[String]) -> Result<()> {
-        let mut format = self.system.program("kafka-storage")?;
+        let mut format = node.system.program("kafka-storage")?;
         format.args(["format", "-t", CLUSTER, "-c"]).arg(node.file());
-        if self.voters == Voters::Dynamic {
-            if first.is_empty() || node.controller_port.is_none() {
+        if self.voters != Voters::Static {
+            if !first.iter().any(|voter| voter.starts_with(&format!("{}@", node.id))) {
                 format.arg("--no-initial-controllers");
             } else {
                 format.arg("--initial-controllers").arg(first.join(","));
@@ -167,17 +206,25 @@ impl Nodes {
 
     // ---- life and death
 
+    /// A stopped node's directory and configuration change hands.
+    pub fn give(&mut self, id: i32, system: System) -> Result<()> {
+        let node = self.at(id);
+        ensure!(node.child.is_none(), "node {id} runs");
+        node.system = system;
+        Ok(())
+    }
+
     pub fn start(&mut self, id: i32) -> Result<()> {
-        let system = self.system;
+        let heap = self.heap;
         let node = self.at(id);
         ensure!(node.child.is_none(), "node {id} runs already");
-        let mut command = match system {
+        let mut command = match node.system {
             System::Apache => {
-                let mut command = peers::java(&peers::install()?, HEAP_OF_SERVER, "INFO");
+                let mut command = peers::java(&peers::install()?, heap, "INFO");
                 command.arg("kafka.Kafka");
                 command
             }
-            System::Ottla => system.program("kafka-server-start")?,
+            System::Ottla => node.system.program("kafka-server-start")?,
         };
         let log = File::options().create(true).append(true).open(node.dir.join("output.log"))?;
         // Ours ends when this program does, however that ends.

@@ -1,0 +1,300 @@
+//! What must be the same on every node: each batch of each log at its offset, byte for byte, and what the kinds made of the
+//! metadata. Apache Kafka's own tools read both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::it::cluster::nodes::{Node, Nodes};
+use crate::peers;
+use crate::process;
+use crate::server::System;
+
+pub const METADATA: &str = "__cluster_metadata-0";
+/// Base offset, length, leader epoch, magic, CRC, attributes, last offset delta.
+const HEADER: usize = 27;
+/// How long logs may take to become equal.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Base offset to the bytes of each batch of one partition on one node.
+pub type Batches = BTreeMap<i64, Vec<u8>>;
+
+/// Reads a partition's segments. The last batch may be under way.
+pub fn batches(node: &Node, partition: &str) -> Result<Batches> {
+    let dir = node.data().join(partition);
+    let mut found = Batches::new();
+    for file in with_suffix(&dir, ".log")? {
+        let bytes = fs::read(&file)?;
+        let mut rest = bytes.as_slice();
+        while rest.len() >= HEADER {
+            let base = i64::from_be_bytes(rest[..8].try_into()?);
+            let length = 12 + usize::try_from(i32::from_be_bytes(rest[8..12].try_into()?))?;
+            // Preallocated bytes, or a write under way.
+            if length == 12 || rest.len() < length {
+                break;
+            }
+            found.insert(base, rest[..length].to_vec());
+            rest = &rest[length..];
+        }
+    }
+    Ok(found)
+}
+
+/// One past the last offset.
+pub fn end(batches: &Batches) -> i64 {
+    let Some((base, bytes)) = batches.last_key_value() else { return 0 };
+    base + 1 + i64::from(i32::from_be_bytes(bytes[23..27].try_into().expect("four bytes")))
+}
+
+/// The epoch of the leader that wrote the batch.
+pub fn epoch(batch: &[u8]) -> i32 {
+    i32::from_be_bytes(batch[12..16].try_into().expect("four bytes"))
+}
+
+fn with_suffix(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    files.retain(|f| f.to_string_lossy().ends_with(suffix));
+    files.sort();
+    Ok(files)
+}
+
+/// The names of the directories that hold a topic's partitions on this node.
+pub fn partitions(node: &Node, topic: &str) -> Result<BTreeSet<String>> {
+    let entries = fs::read_dir(node.data())?.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let of_topic = |name: &String| {
+        name.rsplit_once('-').is_some_and(|(t, number)| t == topic && number.parse::<u32>().is_ok())
+    };
+    Ok(entries.filter(of_topic).collect())
+}
+
+/// Both have the same bytes at every offset that both have.
+fn same(one: &Batches, other: &Batches) -> Result<()> {
+    let from = one.keys().next().max(other.keys().next()).copied().unwrap_or(0);
+    let to = end(one).min(end(other));
+    let cut = |all: &Batches| -> Batches {
+        all.range(from..).filter(|(base, _)| **base < to).map(|(k, v)| (*k, v.clone())).collect()
+    };
+    let (one, other) = (cut(one), cut(other));
+    for (base, bytes) in &one {
+        let theirs = other.get(base).with_context(|| format!("no batch at offset {base} on the second"))?;
+        if bytes != theirs {
+            let at = bytes.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+            bail!(
+                "the batch at offset {base} differs from byte {at} on ({} and {} bytes):\n{:02x?}\n{:02x?}",
+                bytes.len(),
+                theirs.len(),
+                &bytes[..bytes.len().min(96)],
+                &theirs[..theirs.len().min(96)]
+            );
+        }
+    }
+    for base in other.keys() {
+        ensure!(one.contains_key(base), "no batch at offset {base} on the first");
+    }
+    Ok(())
+}
+
+/// Every node that has the partition has the same batches, and nobody lacks the end of another.
+pub fn logs(nodes: &Nodes, partition: &str) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let read = |n: &&Node| n.data().join(partition).exists();
+        let found: Result<Vec<(i32, Batches)>> =
+            nodes.all.iter().filter(read).map(|n| Ok((n.id, batches(n, partition)?))).collect();
+        let verdict = found.and_then(|found| all_same(&found, partition));
+        match verdict {
+            Ok(()) => return Ok(()),
+            Err(error) if start.elapsed() > SOON => return Err(error),
+            Err(_) => thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
+
+fn all_same(found: &[(i32, Batches)], partition: &str) -> Result<()> {
+    ensure!(found.len() > 1, "{partition}: on {} nodes", found.len());
+    let furthest = found.iter().map(|(_, b)| end(b)).max().unwrap_or(0);
+    ensure!(furthest > 0, "{partition}: empty everywhere");
+    for pair in found.windows(2) {
+        let [(one, a), (other, b)] = pair else { continue };
+        same(a, b).with_context(|| format!("{partition} of nodes {one} and {other}"))?;
+    }
+    for (id, batches) in found {
+        // The metadata log grows by itself: what was appended while it was read may be missing.
+        let lag = furthest - end(batches);
+        let allowed = if partition == METADATA { 8 } else { 0 };
+        ensure!(lag <= allowed, "{partition}: node {id} ends {lag} offsets before another");
+    }
+    Ok(())
+}
+
+/// Every partition of `topic`, on every node.
+pub fn topic(nodes: &Nodes, topic: &str) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for node in nodes.all.iter().filter(|n| n.port.is_some()) {
+        names.extend(partitions(node, topic)?);
+    }
+    ensure!(!names.is_empty(), "no partition of {topic}");
+    names.iter().try_for_each(|name| match logs(nodes, name) {
+        // A partition that nobody wrote to has nothing to compare.
+        Err(error) if error.to_string().contains("empty everywhere") => Ok(()),
+        other => other,
+    })
+}
+
+/// The metadata: the same log everywhere, decoded by Apache Kafka's tool; and the same state in the nodes' snapshots.
+pub fn metadata(nodes: &Nodes) -> Result<()> {
+    logs(nodes, METADATA)?;
+    let mut files = Vec::new();
+    for node in &nodes.all {
+        files.extend(with_suffix(&node.data().join(METADATA), ".log")?);
+    }
+    let text = dump(&files)?;
+    ensure!(
+        text.contains("FEATURE_LEVEL_RECORD") || text.contains("NO_OP_RECORD"),
+        "no record in the metadata"
+    );
+    images(nodes)
+}
+
+/// The state that each node last wrote down, as records in any order.
+fn images(nodes: &Nodes) -> Result<()> {
+    let start = Instant::now();
+    // Nothing changes any more; until every node has written down what there is, the next snapshot shows it.
+    let floor =
+        nodes.all.iter().map(|n| batches(n, METADATA).map(|b| end(&b))).collect::<Result<Vec<_>>>()?;
+    let floor = floor.into_iter().max().unwrap_or(0);
+    let newest = loop {
+        let mut newest = BTreeMap::new();
+        for node in &nodes.all {
+            let files = with_suffix(&node.data().join(METADATA), ".checkpoint")?;
+            let offset = |f: &PathBuf| {
+                let name = f.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                name.split('-').next().and_then(|o| o.parse::<i64>().ok()).unwrap_or(-1)
+            };
+            let last = files.into_iter().rfind(|f| offset(f) >= floor);
+            newest.extend(last.map(|file| (node.id, file)));
+        }
+        if newest.len() == nodes.all.iter().filter(|n| n.runs()).count() {
+            break newest;
+        }
+        ensure!(
+            start.elapsed() < Duration::from_secs(120),
+            "snapshots from offset {floor} on have only {:?}",
+            newest.keys()
+        );
+        thread::sleep(Duration::from_millis(300));
+    };
+    let mut states: Vec<(i32, BTreeSet<String>)> = Vec::new();
+    for (id, file) in newest {
+        let text = dump(&[file])?;
+        states.push((id, text.lines().filter_map(record).collect()));
+    }
+    let (first, state) = states.first().context("no node runs")?;
+    ensure!(state.len() > 3, "a state of {} records", state.len());
+    for (other, theirs) in &states[1..] {
+        let less: Vec<&String> = state.difference(theirs).take(6).collect();
+        let more: Vec<&String> = theirs.difference(state).take(6).collect();
+        ensure!(
+            less.is_empty() && more.is_empty(),
+            "the states of nodes {first} and {other} differ\n- {less:#?}\n+ {more:#?}"
+        );
+    }
+    Ok(())
+}
+
+/// What a line of the dump says beside where it lies: `payload: {...}`, or a control record's content.
+fn record(line: &str) -> Option<String> {
+    if let Some((_, payload)) = line.split_once(" payload: ") {
+        return Some(payload.to_owned());
+    }
+    ["KRaftVoters ", "KRaftVersion "]
+        .iter()
+        .find_map(|word| line.split_once(word))
+        .map(|(_, rest)| rest.to_owned())
+}
+
+fn dump(files: &[PathBuf]) -> Result<String> {
+    let list: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    let mut tool = peers::tool(&peers::install()?, "kafka-dump-log")?;
+    tool.args(["--cluster-metadata-decoder", "--files", &list.join(",")]);
+    let output = process::capture(&mut tool, Duration::from_secs(120))?;
+    ensure!(output.status.success(), "kafka-dump-log ended with {}{}", output.status, output.tail());
+    for word in ["isvalid: false", "Exception", "Could not", "invalid bytes"] {
+        let bad = output.stdout.lines().chain(output.stderr.lines()).find(|l| l.contains(word));
+        ensure!(bad.is_none(), "kafka-dump-log: {}", bad.unwrap_or_default());
+    }
+    Ok(output.stdout)
+}
+
+/// No node panicked, and none of Apache Kafka's met what it did not expect of a peer.
+pub fn content(nodes: &Nodes) -> Result<()> {
+    nodes.no_panic()?;
+    // Faults, not lost connections.
+    let faults = [
+        "Encountered fatal fault",
+        "Encountered nonfatal fault",
+        "Unexpected error",
+        "SchemaException",
+        "UnsupportedVersionException",
+        "IllegalStateException",
+        "IllegalArgumentException",
+        "NullPointerException",
+        "Error processing",
+        "Unexpected exception",
+        "InvalidRequestException",
+        "RuntimeException",
+    ];
+    for node in nodes.all.iter().filter(|n| n.system == System::Apache) {
+        let log = node.log();
+        let bad: Vec<&str> =
+            log.lines().filter(|l| faults.iter().any(|word| l.contains(word))).take(3).collect();
+        ensure!(bad.is_empty(), "node {} (Apache Kafka) says:\n{}", node.id, bad.join("\n"));
+    }
+    Ok(())
+}
+
+/// All of it: what a check ends with, while the nodes still run.
+pub fn everything(nodes: &Nodes, topics: &[&str]) -> Result<()> {
+    metadata(nodes).context("the metadata")?;
+    topics.iter().try_for_each(|name| topic(nodes, name))?;
+    content(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(base: i64, epoch: i32, more: u8) -> (i64, Vec<u8>) {
+        let mut bytes = base.to_be_bytes().to_vec();
+        bytes.extend(20i32.to_be_bytes());
+        bytes.extend(epoch.to_be_bytes());
+        bytes.extend([2, 0, 0, 0, more, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+        (base, bytes)
+    }
+
+    #[test]
+    fn a_difference_is_found_where_both_have_bytes() {
+        let one: Batches = [batch(0, 1, 7), batch(2, 1, 8), batch(4, 2, 9)].into();
+        assert_eq!((end(&one), epoch(&one[&4])), (6, 2));
+        let short: Batches = [batch(0, 1, 7), batch(2, 1, 8)].into();
+        assert!(same(&one, &short).is_ok(), "an end that the other lacks is no difference");
+        let other: Batches = [batch(0, 1, 7), batch(2, 3, 8)].into();
+        assert!(same(&one, &other).is_err(), "another epoch is one");
+        let hole: Batches = [batch(0, 1, 7), batch(4, 2, 9)].into();
+        assert!(same(&one, &hole).is_err() && same(&hole, &one).is_err());
+        assert!(all_same(&[(1, one.clone()), (2, short)], "t-0").is_err(), "and a node that lags is named");
+        assert!(all_same(&[(1, one.clone()), (2, one)], "t-0").is_ok());
+    }
+
+    #[test]
+    fn a_dumped_record_is_what_it_says() {
+        let line = "| offset: 3 CreateTime: 5 keySize: -1 valueSize: 9 sequence: -1 headerKeys: [] payload: {\"type\":\"X\"}";
+        assert_eq!(record(line).as_deref(), Some("{\"type\":\"X\"}"));
+        assert_eq!(record("baseOffset: 0 lastOffset: 1"), None);
+    }
+}
