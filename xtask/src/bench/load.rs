@@ -1,6 +1,7 @@
 //! The load, made by Apache Kafka's performance tools and by librdkafka's; and what it cost the node.
 
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Scale;
+use super::cache::PageCache;
 use super::report::Figures;
 use crate::compat::librdkafka;
 use crate::peers::{self, Jars};
@@ -21,11 +23,17 @@ pub struct Load {
     jars: Jars,
     pub scale: Scale,
     topics: AtomicU32,
+    cache: Mutex<PageCache>,
 }
 
 impl Load {
-    pub fn new(jars: Jars, scale: Scale) -> Load {
-        Load { jars, scale, topics: AtomicU32::new(0) }
+    pub fn new(jars: Jars, scale: Scale) -> Result<Load> {
+        Ok(Load { jars, scale, topics: AtomicU32::new(0), cache: Mutex::new(PageCache::new()?) })
+    }
+
+    /// The page cache as it is on a machine in service; before everything that writes.
+    pub fn fill_cache(&self) -> Result<()> {
+        self.cache.lock().expect("not poisoned").fill()
     }
 
     fn tool(&self, name: &str, arguments: &[&str]) -> Result<String> {
@@ -64,6 +72,7 @@ impl Load {
         figures: &mut Figures,
     ) -> Result<String> {
         let topic = self.topic(server, 3)?;
+        self.fill_cache()?;
         let before = cpu_seconds(server.pid())?;
         let (count, bytes) = (records.to_string(), size.to_string());
         let bootstrap = server.bootstrap();
@@ -181,6 +190,7 @@ impl Load {
                 command.args(["-P", "-t", &topic, "-b", &server.bootstrap(), "-a", acks]);
                 command.args(["-s", &size.to_string(), "-c", &records.to_string(), "-q"]);
                 command.args(["-X", "linger.ms=5", "-X", "queue.buffering.max.messages=1000000"]);
+                self.fill_cache()?;
                 let before = cpu_seconds(server.pid())?;
                 let output = process::capture(&mut command, LIMIT)?;
                 let spent = cpu_seconds(server.pid())? - before;

@@ -2,6 +2,7 @@
 //! programs that are not ours: Apache Kafka's performance tools and librdkafka's. Printed as ratios with the raw figures
 //! and saved as JSON in `target/bench/`.
 
+mod cache;
 mod floor;
 mod load;
 mod report;
@@ -64,7 +65,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         server::build()?;
     }
     let wanted = |part: &str| only.is_none_or(|only| only == part);
-    let load = Load::new(jars, scale);
+    let load = Load::new(jars, scale)?;
     let mut report = Report::default();
     for system in systems {
         println!("-- {}", system.name());
@@ -82,7 +83,7 @@ pub fn run(words: &[&str]) -> Result<()> {
     }
     if wanted("floor") || wanted("load") {
         println!("-- a bare loop of recv, pwritev and send");
-        report.floor(floor::measure(scale)?);
+        report.floor(floor::measure(&load)?);
     }
     report.print();
     report.save(scale)
