@@ -20,7 +20,7 @@ pub(crate) trait Journal: Send + Sync {
     /// Where the log begins and ends.
     fn range(&self) -> (i64, i64);
 
-    /// Whole batches from `offset` on, at least one, up to the log's end.
+    /// Batches from `offset` on, up to the log's end: at least one whole one, and the last may be cut off by the size.
     fn read(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, String>;
 
     /// Woken when the high watermark moves, and when the partition's leader changes.

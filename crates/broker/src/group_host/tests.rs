@@ -9,7 +9,7 @@ use ottla_protocol::messages::offset_commit_request::{
 };
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::messages::{HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest};
-use ottla_records::Batch;
+use ottla_records::{Batch, BatchIter};
 
 use super::*;
 use crate::wait::Waiters;
@@ -57,9 +57,21 @@ impl Journal for Memory {
         (0, self.state.lock().end)
     }
 
-    fn read(&self, offset: i64, _max_bytes: usize) -> Result<Vec<u8>, String> {
-        assert_eq!(offset, 0, "everything fits into one read");
-        Ok(self.state.lock().bytes.clone())
+    /// As a partition's log: from the batch that holds `offset`, cut off at the size, the first batch whole.
+    fn read(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, String> {
+        let state = self.state.lock();
+        let mut from = 0;
+        let mut first = 0;
+        for batch in BatchIter::new(&state.bytes) {
+            let batch = batch.unwrap();
+            first = batch.size_in_bytes();
+            if batch.header().next_offset() > offset {
+                break;
+            }
+            from += first;
+        }
+        let to = (from + max_bytes.max(first)).min(state.bytes.len());
+        Ok(state.bytes[from..to].to_vec())
     }
 
     fn waiters(&self) -> &Waiters {
@@ -304,6 +316,17 @@ async fn until_the_log_is_read_clients_are_told_to_wait() {
     }
     stage.host.load(&loading);
     assert_eq!(stage.committed(), 5);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_log_that_is_larger_than_one_read_is_loaded_to_its_end() {
+    let stage = Stage::new(true);
+    for offset in 1..=40 {
+        drop(stage.commit(offset));
+    }
+    let log = stage.log.copy(2);
+    assert!(log.state.lock().bytes.len() > 4 * 500, "several reads");
+    assert_eq!(Stage::on(log, 2).committed(), 40);
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -183,7 +183,7 @@ impl Partition {
         (state.log().log_start(), state.log().log_end())
     }
 
-    /// Whole batches from `offset` on, at least one, up to the log's end.
+    /// Batches from `offset` on, up to the log's end: at least one whole one, and the last may be cut off by the size.
     pub(crate) fn read_for_load(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, String> {
         let fetched = self
             .state
