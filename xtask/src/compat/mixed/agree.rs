@@ -50,11 +50,6 @@ pub fn end(batches: &Batches) -> i64 {
     base + 1 + i64::from(i32::from_be_bytes(bytes[23..27].try_into().expect("four bytes")))
 }
 
-/// The epoch of the leader that wrote the batch.
-pub fn epoch(batch: &[u8]) -> i32 {
-    i32::from_be_bytes(batch[12..16].try_into().expect("four bytes"))
-}
-
 fn with_suffix(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
@@ -210,12 +205,20 @@ fn images(nodes: &Nodes) -> Result<()> {
 /// What a line of the dump says beside where it lies: `payload: {...}`, or a control record's content.
 fn record(line: &str) -> Option<String> {
     if let Some((_, payload)) = line.split_once(" payload: ") {
-        return Some(payload.to_owned());
+        return Some(features_in_order(payload));
     }
-    ["KRaftVoters ", "KRaftVersion "]
-        .iter()
-        .find_map(|word| line.split_once(word))
-        .map(|(_, rest)| rest.to_owned())
+    let control = ["KRaftVoters ", "KRaftVersion "].iter().find_map(|word| line.split_once(word));
+    control.map(|(_, rest)| rest.to_owned())
+}
+
+/// A registration's features are a set: whoever writes a snapshot writes them in an order of its own.
+fn features_in_order(payload: &str) -> String {
+    let key = "\"features\":[";
+    let Some(from) = payload.find(key).map(|at| at + key.len()) else { return payload.to_owned() };
+    let Some(to) = payload[from..].find(']').map(|at| from + at) else { return payload.to_owned() };
+    let mut features: Vec<&str> = payload[from..to].split("},").map(|f| f.trim_end_matches('}')).collect();
+    features.sort_unstable();
+    format!("{}{}{}", &payload[..from], features.join("},"), &payload[to..])
 }
 
 fn dump(files: &[PathBuf]) -> Result<String> {
@@ -280,7 +283,7 @@ mod tests {
     #[test]
     fn a_difference_is_found_where_both_have_bytes() {
         let one: Batches = [batch(0, 1, 7), batch(2, 1, 8), batch(4, 2, 9)].into();
-        assert_eq!((end(&one), epoch(&one[&4])), (6, 2));
+        assert_eq!(end(&one), 6);
         let short: Batches = [batch(0, 1, 7), batch(2, 1, 8)].into();
         assert!(same(&one, &short).is_ok(), "an end that the other lacks is no difference");
         let other: Batches = [batch(0, 1, 7), batch(2, 3, 8)].into();
@@ -296,5 +299,10 @@ mod tests {
         let line = "| offset: 3 CreateTime: 5 keySize: -1 valueSize: 9 sequence: -1 headerKeys: [] payload: {\"type\":\"X\"}";
         assert_eq!(record(line).as_deref(), Some("{\"type\":\"X\"}"));
         assert_eq!(record("baseOffset: 0 lastOffset: 1"), None);
+        let of = |features: &str| {
+            record(&format!("| offset: 1 payload: {{\"features\":[{features}],\"rack\":null}}"))
+        };
+        assert_eq!(of("{\"a\":1},{\"b\":2}"), of("{\"b\":2},{\"a\":1}"));
+        assert_ne!(of("{\"a\":1},{\"b\":2}"), of("{\"b\":2},{\"a\":2}"));
     }
 }

@@ -4,15 +4,15 @@
 //! After every check the nodes' logs are compared batch by batch, and what each kind made of the metadata by a dump.
 
 mod agree;
-// mod brokers;
-// mod changes;
-// mod coordinator;
-// mod moving;
-// mod programs;
+mod brokers;
+mod changes;
+mod coordinator;
+mod moving;
+mod programs;
 mod quorum;
-// mod refused;
-// mod replicas;
-// mod voters;
+mod refused;
+mod replicas;
+mod voters;
 
 use anyhow::{Result, ensure};
 
@@ -32,13 +32,13 @@ const HEAP: &[&str] = &["-Xmx256m", "-XX:TieredStopAtLevel=1"];
 type Group = fn(&mut Tally);
 const GROUPS: &[(&str, Group)] = &[
     ("quorum", quorum::run),
-    //    ("brokers", brokers::run),
-    //    ("replicas", replicas::run),
-    //    ("coordinator", coordinator::run),
-    //    ("voters", voters::run),
-    //    ("changes", changes::run),
-    //    ("move", moving::run),
-    //    ("refused", refused::run),
+    ("brokers", brokers::run),
+    ("replicas", replicas::run),
+    ("coordinator", coordinator::run),
+    ("voters", voters::run),
+    ("changes", changes::run),
+    ("move", moving::run),
+    ("refused", refused::run),
 ];
 
 /// Runs every group, or the one that is named.
