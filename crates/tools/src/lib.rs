@@ -4,6 +4,7 @@
 //! of Kafka's release, with or without `.sh`. What waits for a later issue is not in the table: the caller says so.
 
 pub mod config_file;
+pub mod native;
 pub mod server_stop;
 pub mod storage;
 
@@ -19,7 +20,7 @@ pub fn find(name: &str) -> Option<Tool> {
     Some(match name.strip_prefix("kafka-").unwrap_or(name) {
         "storage" => storage::run,
         "server-stop" => server_stop::run,
-        _ => return None,
+        _ => return native::find(name),
     })
 }
 

@@ -159,11 +159,10 @@ fn zookeeper_era(file: &str) -> Problem {
         key: Some("process.roles".to_owned()),
         ..Problem::new("this is a ZooKeeper-era file: it has no process.roles, and there is no ZooKeeper any more")
             .kafka("Missing required configuration \"process.roles\" which has no default value.")
-            .next(
-                "replace broker.id by node.id, remove zookeeper.*, and add process.roles=broker,controller, \
-                 controller.quorum.voters=ID@localhost:9093, controller.listener.names=CONTROLLER and the listener \
-                 CONTROLLER://:9093 (a whole file to start from: config/kraft/server.properties)",
-            )
+            .next(format!(
+                "ottla config migrate {file} (writes {file}.kraft beside it; several brokers of one cluster: ottla config \
+                 init --nodes HOST,HOST,HOST)"
+            ))
     }
 }
 
