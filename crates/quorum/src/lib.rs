@@ -23,6 +23,7 @@ mod metadata_log;
 mod replica;
 pub mod snapshots;
 pub mod state_file;
+mod survey;
 
 pub use batches::MetadataError;
 pub use driver::{Driver, DriverConfig};
@@ -31,6 +32,7 @@ pub use listener::{Committed, Leadership, Listener, Status, Transport};
 pub use metadata_log::LogLimits;
 pub use replica::{QuorumError, Replica, ReplicaConfig, Time};
 pub use snapshots::{Retention, SnapshotBatch, SnapshotHeader, SnapshotReader, SnapshotWriter};
+pub use survey::{SurveyError, survey};
 
 /// Directory of the metadata partition, inside `metadata.log.dir`.
 pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";

@@ -58,7 +58,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
 
 /// What makes a judge's cluster quick to snapshot and quick to miss a node.
 const QUICK: &[(&str, &str)] = &[
-    ("metadata.log.max.record.bytes.between.snapshots", "6000"),
+    ("metadata.log.max.record.bytes.between.snapshots", "2000"),
     ("broker.session.timeout.ms", "6000"),
     ("broker.heartbeat.interval.ms", "500"),
     ("controlled.shutdown.retry.backoff.ms", "500"),
