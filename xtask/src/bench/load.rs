@@ -14,7 +14,7 @@ use super::report::Figures;
 use crate::compat::librdkafka;
 use crate::peers::{self, Jars};
 use crate::process;
-use crate::server::{Server, cpu_seconds};
+use crate::server::{Server, cpu_seconds, resident_mib};
 
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -24,6 +24,31 @@ pub struct Load {
     pub scale: Scale,
     topics: AtomicU32,
     cache: Mutex<PageCache>,
+}
+
+/// What the load goes to.
+pub struct Target {
+    pub bootstrap: String,
+    /// The processes that are charged.
+    pub pids: Vec<u32>,
+    /// Replicas of each topic.
+    pub copies: usize,
+}
+
+impl Target {
+    pub fn one(server: &Server) -> Target {
+        Target { bootstrap: server.bootstrap(), pids: vec![server.pid()], copies: 1 }
+    }
+
+    /// Of all processes together.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        self.pids.iter().map(|pid| cpu_seconds(*pid)).sum()
+    }
+
+    /// Of all processes together.
+    pub fn resident_mib(&self) -> Result<f64> {
+        self.pids.iter().map(|pid| resident_mib(*pid)).sum()
+    }
 }
 
 impl Load {
@@ -37,27 +62,42 @@ impl Load {
     }
 
     fn tool(&self, name: &str, arguments: &[&str]) -> Result<String> {
-        process::checked(peers::tool(&self.jars, name)?.args(arguments), LIMIT)
+        process::checked(self.command(name)?.args(arguments), LIMIT)
+    }
+
+    /// One of Apache Kafka's tools.
+    pub fn command(&self, name: &str) -> Result<Command> {
+        peers::tool(&self.jars, name)
     }
 
     /// A new topic.
-    pub fn topic(&self, server: &Server, partitions: u64) -> Result<String> {
+    pub fn topic(&self, target: &Target, partitions: u64) -> Result<String> {
         let name = format!("load-{}", self.topics.fetch_add(1, Ordering::Relaxed));
         let partitions = partitions.to_string();
-        let bootstrap = server.bootstrap();
-        let create =
-            ["--bootstrap-server", &bootstrap, "--create", "--topic", &name, "--partitions", &partitions];
+        let bootstrap = target.bootstrap.clone();
+        let copies = target.copies.to_string();
+        let create = [
+            "--bootstrap-server",
+            &bootstrap,
+            "--create",
+            "--topic",
+            &name,
+            "--partitions",
+            &partitions,
+            "--replication-factor",
+            &copies,
+        ];
         self.tool("kafka-topics", &create)?;
         thread::sleep(Duration::from_secs(1));
         Ok(name)
     }
 
     /// A JVM compiles what is used much: cold it costs four times as much. The same for both.
-    pub fn warm(&self, server: &Server) -> Result<()> {
+    pub fn warm(&self, target: &Target) -> Result<()> {
         for (size, records) in [(100, self.scale.warm), (1024, self.scale.warm / 3)] {
-            let mut nowhere = Figures::default();
-            let topic = self.produce(server, size, records, "1", &mut nowhere)?;
-            self.consume(server, &topic, size, records, &mut nowhere)?;
+            let mut nowhere = Figures::quiet();
+            let topic = self.produce(target, size, records, "1", &mut nowhere)?;
+            self.consume(target, &topic, size, records, &mut nowhere)?;
         }
         Ok(())
     }
@@ -65,17 +105,17 @@ impl Load {
     /// `kafka-producer-perf-test` with its defaults: 16 KiB batches, five requests on the way.
     pub fn produce(
         &self,
-        server: &Server,
+        target: &Target,
         size: u32,
         records: u64,
         acks: &str,
         figures: &mut Figures,
     ) -> Result<String> {
-        let topic = self.topic(server, 3)?;
+        let topic = self.topic(target, 3)?;
         self.fill_cache()?;
-        let before = cpu_seconds(server.pid())?;
+        let before = target.cpu_seconds()?;
         let (count, bytes) = (records.to_string(), size.to_string());
-        let bootstrap = server.bootstrap();
+        let bootstrap = target.bootstrap.clone();
         let acknowledge = format!("acks={acks}");
         let text = self.tool(
             "kafka-producer-perf-test",
@@ -94,7 +134,7 @@ impl Load {
                 &acknowledge,
             ],
         )?;
-        let spent = cpu_seconds(server.pid())? - before;
+        let spent = target.cpu_seconds()? - before;
         // 1000000 records sent, 415282.4 records/sec (39.60 MB/sec), 12.3 ms avg latency, ...
         let last = text.lines().rfind(|l| l.contains("records/sec")).context("no line with records/sec")?;
         let rate = last.split(" records/sec").next().and_then(|l| l.rsplit(' ').next()).context("a rate")?;
@@ -107,15 +147,15 @@ impl Load {
     /// `kafka-consumer-perf-test`.
     pub fn consume(
         &self,
-        server: &Server,
+        target: &Target,
         topic: &str,
         size: u32,
         records: u64,
         figures: &mut Figures,
     ) -> Result<()> {
-        let before = cpu_seconds(server.pid())?;
+        let before = target.cpu_seconds()?;
         let count = records.to_string();
-        let bootstrap = server.bootstrap();
+        let bootstrap = target.bootstrap.clone();
         let text = self.tool(
             "kafka-consumer-perf-test",
             &[
@@ -129,7 +169,7 @@ impl Load {
                 "60000",
             ],
         )?;
-        let spent = cpu_seconds(server.pid())? - before;
+        let spent = target.cpu_seconds()? - before;
         let row: Vec<&str> = text.lines().last().context("no row")?.split(',').map(str::trim).collect();
         ensure!(row.len() > 9, "kafka-consumer-perf-test says: {text}");
         let read: u64 = row[4].parse()?;
@@ -140,10 +180,10 @@ impl Load {
     }
 
     /// `kafka-e2e-latency`: one record at a time, from the producer through the node to the consumer.
-    pub fn latency(&self, server: &Server, figures: &mut Figures) -> Result<()> {
-        let topic = self.topic(server, 1)?;
+    pub fn latency(&self, target: &Target, figures: &mut Figures) -> Result<()> {
+        let topic = self.topic(target, 1)?;
         let count = self.scale.latency.to_string();
-        let bootstrap = server.bootstrap();
+        let bootstrap = target.bootstrap.clone();
         let text = self.tool(
             "kafka-e2e-latency",
             &[
@@ -174,7 +214,7 @@ impl Load {
     }
 
     /// `rdkafka_performance`: a client that is not the bottleneck.
-    pub fn foreign_producer(&self, server: &Server, figures: &mut Figures) -> Result<()> {
+    pub fn foreign_producer(&self, target: &Target, acks: &[&str], figures: &mut Figures) -> Result<()> {
         let program = match librdkafka::performance() {
             Ok(program) => program,
             Err(error) => {
@@ -183,17 +223,17 @@ impl Load {
             }
         };
         for (size, part) in [(100_u32, 1), (1024, 2)] {
-            for acks in ["1", "-1"] {
-                let topic = self.topic(server, 3)?;
+            for acks in acks.iter().copied() {
+                let topic = self.topic(target, 3)?;
                 let records = self.scale.records / part;
                 let mut command = Command::new(&program);
-                command.args(["-P", "-t", &topic, "-b", &server.bootstrap(), "-a", acks]);
+                command.args(["-P", "-t", &topic, "-b", &target.bootstrap, "-a", acks]);
                 command.args(["-s", &size.to_string(), "-c", &records.to_string(), "-q"]);
                 command.args(["-X", "linger.ms=5", "-X", "queue.buffering.max.messages=1000000"]);
                 self.fill_cache()?;
-                let before = cpu_seconds(server.pid())?;
+                let before = target.cpu_seconds()?;
                 let output = process::capture(&mut command, LIMIT)?;
-                let spent = cpu_seconds(server.pid())? - before;
+                let spent = target.cpu_seconds()? - before;
                 let text = output.stdout + &output.stderr;
                 // ... % 3000000 messages produced (300000000 bytes), 3000000 delivered (offset 0, 0 failed) in 1250ms: 2400000 msgs/s and ...
                 let line = text

@@ -3,6 +3,7 @@
 //! and saved as JSON in `target/bench/`.
 
 mod cache;
+mod cluster;
 mod floor;
 mod load;
 mod report;
@@ -12,14 +13,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine::{self, Need};
 use crate::peers;
-use crate::server::{self, Server, Site, System, resident_mib};
-use load::Load;
+use crate::server::{self, Server, Site, System};
+use load::{Load, Target};
 use report::{Figures, Report};
 
 pub use floor::serve as serve_floor;
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--quick] [--only start|load|floor|partitions] [--against apache|ottla]
+usage: cargo xtask bench [--quick] [--only start|load|floor|partitions|cluster] [--against apache|ottla]
 
   --quick      a tenth of the records and partitions: shows that it runs, not what is true
   --only PART  one part of it
@@ -55,7 +56,10 @@ pub fn run(words: &[&str]) -> Result<()> {
             other => bail!("bench: '{other}'?\n\n{USAGE}"),
         }
     }
-    ensure!(only.is_none_or(|part| ["start", "load", "floor", "partitions"].contains(&part)), "{USAGE}");
+    ensure!(
+        only.is_none_or(|part| ["start", "load", "floor", "partitions", "cluster"].contains(&part)),
+        "{USAGE}"
+    );
     let lacking = machine::lacking(&[Need::Jdk, Need::Maven]);
     if let Some(need) = lacking.first() {
         bail!("lacking: {}", need.how());
@@ -79,6 +83,9 @@ pub fn run(words: &[&str]) -> Result<()> {
         if wanted("partitions") {
             still::partitions(system, &load, scale, &mut figures)?;
         }
+        if wanted("cluster") {
+            cluster::measure(system, &load, &mut figures)?;
+        }
         report.put(system, figures);
     }
     if wanted("floor") || wanted("load") {
@@ -93,18 +100,19 @@ pub fn run(words: &[&str]) -> Result<()> {
 fn loaded(system: System, load: &Load, figures: &mut Figures) -> Result<()> {
     let site = Site::fresh(&format!("bench-{system:?}").to_lowercase())?;
     let server = Server::start(system, &site)?;
-    load.warm(&server)?;
+    let target = Target::one(&server);
+    load.warm(&target)?;
     for acks in ["1", "all"] {
         for (size, part) in [(100, 1), (1024, 2)] {
             let records = load.scale.records / part;
-            let topic = load.produce(&server, size, records, acks, figures)?;
+            let topic = load.produce(&target, size, records, acks, figures)?;
             if acks == "all" {
-                load.consume(&server, &topic, size, records, figures)?;
+                load.consume(&target, &topic, size, records, figures)?;
             }
         }
     }
-    load.latency(&server, figures)?;
-    load.foreign_producer(&server, figures)?;
-    figures.put("RSS after the load", "MiB", resident_mib(server.pid())?);
+    load.latency(&target, figures)?;
+    load.foreign_producer(&target, &["1", "-1"], figures)?;
+    figures.put("RSS after the load", "MiB", target.resident_mib()?);
     server.stop().map(drop)
 }

@@ -14,17 +14,31 @@ use crate::server::System;
 
 /// What one side measured, in the order in which it did.
 #[derive(Default)]
-pub struct Figures(Vec<(String, &'static str, f64)>);
+pub struct Figures {
+    rows: Vec<(String, &'static str, f64)>,
+    quiet: bool,
+}
 
 impl Figures {
+    /// Some that print nothing.
+    pub fn quiet() -> Figures {
+        Figures { rows: Vec::new(), quiet: true }
+    }
+
     /// Notes and prints a figure.
     pub fn put(&mut self, name: &str, unit: &'static str, value: f64) {
-        println!("{name:<48} {:>14} {unit}", shown(value));
-        self.0.push((name.to_owned(), unit, value));
+        if !self.quiet {
+            println!("{name:<62} {:>14} {unit}", shown(value));
+        }
+        self.rows.push((name.to_owned(), unit, value));
+    }
+
+    pub fn into_rows(self) -> Vec<(String, &'static str, f64)> {
+        self.rows
     }
 
     fn get(&self, name: &str) -> Option<f64> {
-        self.0.iter().find(|(n, _, _)| n == name).map(|(_, _, value)| *value)
+        self.rows.iter().find(|(n, _, _)| n == name).map(|(_, _, value)| *value)
     }
 }
 
@@ -40,6 +54,14 @@ enum Goal {
 
 /// (beginning and end of the figure's name, goal)
 const GOALS: &[(&str, &str, Goal)] = &[
+    ("three nodes: produce ", "CPU", Goal::AtMost(0.125)),
+    ("three nodes: produce ", "rate", Goal::AtLeast(3.0)),
+    ("three nodes: rdkafka_performance ", "CPU", Goal::AtMost(0.125)),
+    ("three nodes: rdkafka_performance ", "rate", Goal::AtLeast(3.0)),
+    ("three nodes: end to end", "p99", Goal::AtMost(1.0 / 3.0)),
+    ("three nodes: from nothing", "", Goal::Below(500.0)),
+    ("three nodes: RSS idle", "", Goal::Below(60.0)),
+    ("three nodes: kill -9", "", Goal::Below(1000.0)),
     ("produce ", "broker CPU", Goal::AtMost(0.25)),
     ("produce ", "rate", Goal::AtLeast(1.0)),
     ("rdkafka_performance ", "rate", Goal::AtLeast(3.0)),
@@ -87,7 +109,7 @@ impl Report {
             let ottla = ottla.and_then(|f| f.get(name));
             Row { name: name.clone(), unit, apache, ottla, goal: goal(name, apache, ottla) }
         };
-        let mut rows: Vec<Row> = names.0.iter().map(row).collect();
+        let mut rows: Vec<Row> = names.rows.iter().map(row).collect();
         rows.extend(self.above_the_floor());
         rows
     }
@@ -118,7 +140,7 @@ impl Report {
 
     /// The table.
     pub fn print(&self) {
-        println!("\n{:<48} {:>12} {:>12} {:>8}  goal", "", "Apache Kafka", "Ottla", "ratio");
+        println!("\n{:<62} {:>12} {:>12} {:>8}  goal", "", "Apache Kafka", "Ottla", "ratio");
         for row in self.rows() {
             let figure = |value: Option<f64>| value.map_or("-".to_owned(), shown);
             let ratio = match (row.apache, row.ottla) {
@@ -129,7 +151,7 @@ impl Report {
                 format!("{goal}{}", if reached { ", reached" } else { ", NOT REACHED" })
             });
             let name = format!("{} ({})", row.name, row.unit);
-            println!("{name:<48} {:>12} {:>12} {ratio:>8}  {goal}", figure(row.apache), figure(row.ottla));
+            println!("{name:<62} {:>12} {:>12} {ratio:>8}  {goal}", figure(row.apache), figure(row.ottla));
         }
     }
 
@@ -150,7 +172,7 @@ impl Report {
             })
             .collect();
         let floor: Vec<Value> =
-            self.floor.iter().flat_map(|f| &f.0).map(|(n, u, v)| json!([n, u, v])).collect();
+            self.floor.iter().flat_map(|f| &f.rows).map(|(n, u, v)| json!([n, u, v])).collect();
         let all = json!({
             "date": date,
             "commit": commit,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Scale;
-use super::load::Load;
+use super::load::{Load, Target};
 use super::report::Figures;
 use crate::server::{Server, Site, System, cpu_seconds, resident_mib};
 
@@ -39,7 +39,7 @@ pub fn partitions(system: System, load: &Load, scale: Scale, figures: &mut Figur
     let empty = resident_mib(server.pid())?;
     let each = 500;
     for _ in 0..scale.partitions / each {
-        load.topic(&server, each)?;
+        load.topic(&Target::one(&server), each)?;
     }
     server.stop()?;
     let mut times = Vec::new();

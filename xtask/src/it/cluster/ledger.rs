@@ -60,6 +60,13 @@ fn value(partition: i32, number: usize) -> String {
 impl Ledger {
     /// Creates `topic` and begins to write; returns once every partition has acknowledged.
     pub fn open(nodes: &Nodes, topic: &str, partitions: i32, copies: i16) -> Result<Ledger> {
+        let ledger = Ledger::begin(nodes, topic, partitions, copies)?;
+        ledger.until_more(20 * partitions as usize)?;
+        Ok(ledger)
+    }
+
+    /// The same, without waiting for an acknowledgement.
+    pub fn begin(nodes: &Nodes, topic: &str, partitions: i32, copies: i16) -> Result<Ledger> {
         until("the topic is created", || {
             match wire::create_topic(nodes.ports()[0], topic, partitions, copies)? {
                 // It may be there already from an attempt whose answer got lost.
@@ -76,9 +83,7 @@ impl Ledger {
             let (stop, count) = (stop.clone(), count.clone());
             writers.push(thread::spawn(move || write(&ports, &topic, partition, &stop, &count)));
         }
-        let ledger = Ledger { topic: topic.to_owned(), stop, count, writers };
-        ledger.until_more(20 * partitions as usize)?;
-        Ok(ledger)
+        Ok(Ledger { topic: topic.to_owned(), stop, count, writers })
     }
 
     /// Until `more` further records are acknowledged.
