@@ -116,6 +116,11 @@ impl Connection {
         self.0.address
     }
 
+    /// Whether both are the same connection.
+    pub(crate) fn is_same(&self, other: &Connection) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What the other side speaks.
     pub fn versions(&self) -> &Versions {
         &self.0.versions

@@ -46,7 +46,7 @@ impl Backoff {
     pub const NONE: Backoff = Backoff { first: Duration::ZERO, most: Duration::ZERO };
 
     /// The pause after `failures` failures in a row; `share` in 0..=255 is the random part, up to a fifth.
-    fn pause(&self, failures: u32, share: u8) -> Duration {
+    pub(crate) fn pause(&self, failures: u32, share: u8) -> Duration {
         let pause = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.most);
         pause + pause.mul_f64(f64::from(share) / 255.0 / 5.0)
     }

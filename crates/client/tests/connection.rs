@@ -1,5 +1,7 @@
 //! The connection and the peers against a small listener that answers by script.
 
+mod script;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,31 +10,15 @@ use ottla_client::{
     Backoff, CallError, CloseReason, ConnectError, Connection, Options, Peer, PeerEvent, Peers,
 };
 use ottla_protocol::ApiKey;
-use ottla_protocol::frame::{RequestHead, ResponseFrame};
+use ottla_protocol::frame::RequestHead;
 use ottla_protocol::messages::{
     ApiVersionsResponse, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse,
     api_versions_response::ApiVersion, fetch_response,
 };
 use ottla_protocol::wire::{Message, Records};
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-/// What the listener does with a request: the frames to send, or the end.
-type Script = Arc<dyn Fn(&RequestHead<'_>, &[u8]) -> Option<Vec<Vec<u8>>> + Send + Sync>;
-
-fn frame<M: Message>(head: &RequestHead<'_>, body: &M) -> Vec<u8> {
-    let frame = ResponseFrame::new(Vec::new(), head.api, head.version, head.correlation_id, body).unwrap();
-    let mut bytes = Vec::new();
-    let mut from = 0;
-    for part in &frame.gathered {
-        bytes.extend_from_slice(&frame.bytes[from..part.at]);
-        bytes.extend_from_slice(part.records.as_bytes().unwrap());
-        from = part.at;
-    }
-    bytes.extend_from_slice(&frame.bytes[from..]);
-    bytes
-}
+use script::{frame, listen, serve};
+use tokio::net::TcpListener;
 
 fn versions(metadata: (i16, i16)) -> ApiVersionsResponse {
     let api = |api: ApiKey, (min_version, max_version)| ApiVersion {
@@ -43,33 +29,6 @@ fn versions(metadata: (i16, i16)) -> ApiVersionsResponse {
     let api_keys =
         vec![api(ApiKey::ApiVersions, (0, 2)), api(ApiKey::Metadata, metadata), api(ApiKey::Fetch, (4, 17))];
     ApiVersionsResponse { api_keys, ..Default::default() }
-}
-
-async fn serve(mut stream: TcpStream, script: Script) {
-    loop {
-        let Ok(size) = stream.read_i32().await else { return };
-        let mut bytes = vec![0; size as usize];
-        stream.read_exact(&mut bytes).await.unwrap();
-        let (head, body) = RequestHead::read(&bytes).unwrap();
-        let Some(frames) = script(&head, body) else { return };
-        for frame in frames {
-            stream.write_all(&frame).await.unwrap();
-        }
-    }
-}
-
-async fn listen(
-    script: impl Fn(&RequestHead<'_>, &[u8]) -> Option<Vec<Vec<u8>>> + Send + Sync + 'static,
-) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let script: Script = Arc::new(script);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, script.clone()));
-        }
-    });
-    port
 }
 
 fn options() -> Options {

@@ -39,4 +39,5 @@ pub use node::{Loaded, NodeConfig};
 pub use problem::{Problem, Problems};
 pub use properties::Properties;
 pub use refusal::Refusal;
+pub use suggest::nearest;
 pub use topic::{Overrides, TopicConfig};

@@ -3,7 +3,7 @@
 /// The candidate nearest to `word`, if one is near enough to be a slip of the fingers: at most one edit in
 /// seven characters (two at least), an edit being a letter added, lost, changed, or two swapped.
 #[must_use]
-pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = normal(word);
     let limit = (word.chars().count() / 7).max(2);
     let mut best: Option<(usize, &str)> = None;

@@ -29,7 +29,7 @@ const ROOMS: &[Room] = &[
     room("ottla-config", 1, Some(&[])),
     room("ottla-replication", 1, Some(&["ottla-records"])),
     room("ottla-quorum", 2, Some(&["ottla-raft", "ottla-log", "ottla-records"])),
-    room("ottla-client", 2, Some(&["ottla-protocol", "ottla-records"])),
+    room("ottla-client", 2, Some(&["ottla-config", "ottla-protocol", "ottla-records"])),
     room("ottla-broker", 3, None),
     room("ottla-tools", 3, None),
     room("ottla-server", 4, None),
