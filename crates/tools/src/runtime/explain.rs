@@ -62,9 +62,7 @@ mod tests {
         let mut lines = text.lines();
         assert_eq!(
             lines.next(),
-            Some(
-                "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment."
-            )
+            Some("org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.")
         );
         assert!(text.contains("localhost:1") && text.contains("refused"), "{text}");
         assert!(lines.next_back().is_some_and(|line| line.contains("kafka-server-start.sh")), "{text}");

@@ -62,7 +62,9 @@ fn told(cluster: Cluster) -> Cluster {
     for (i, (address, why)) in cluster.bootstrap_failures().iter().enumerate() {
         let node = -1 - i as i64;
         let at = match why {
-            ConnectError::Refused { at } => format!("{}/{at}", address.rsplit_once(':').map_or("", |(host, _)| host)),
+            ConnectError::Refused { at } => {
+                format!("{}/{at}", address.rsplit_once(':').map_or("", |(host, _)| host))
+            }
             _ => address.clone(),
         };
         log(
