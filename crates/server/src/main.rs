@@ -23,6 +23,9 @@ usage: ottla COMMAND [ARGUMENTS]
 
   dev [--nodes N] [--controllers M] [--port N] [--data-dir DIR] [--ephemeral]
                                                     a cluster for trying out; formats an empty ./ottla-data
+  status, health [-b HOST:PORT,...] [-o json]       a cluster on one screen, and in one exit code
+  topic list | describe | create | delete | grow | set | set-rf
+  config init | check | explain | migrate           configuration files
   kafka-storage random-uuid | format | info ...     as bin/kafka-storage.sh
   kafka-server-start [-daemon] FILE [--override property=value]*
   kafka-server-stop [--process-role ROLE] [--node-id ID]

@@ -2,6 +2,9 @@
 //! 1 an error, 2 a command line that says nothing). They are found by their bare name alone; `kafka-NAME` is Kafka's.
 
 pub mod config;
+mod status;
+mod topic;
+mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -13,6 +16,9 @@ use crate::Tool;
 pub fn find(name: &str) -> Option<Tool> {
     Some(match name {
         "config" => config::run,
+        "health" => status::health,
+        "status" => status::status,
+        "topic" => topic::run,
         "zookeeper-server-start" | "zookeeper-server-stop" => no_zookeeper,
         _ => return None,
     })
@@ -42,6 +48,17 @@ pub(crate) fn parse<P: clap::Parser>(name: &str, args: &[OsString]) -> Result<P,
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
     })
+}
+
+/// Runs a command that talks to a cluster, on this thread.
+pub(crate) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            ExitCode::from(1)
+        }
+    }
 }
 
 /// Ends a command: what it says goes to standard error.

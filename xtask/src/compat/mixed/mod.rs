@@ -4,7 +4,6 @@
 //! After every check the nodes' logs are compared batch by batch, and what each kind made of the metadata by a dump.
 
 mod agree;
-mod answers;
 mod brokers;
 mod changes;
 mod coordinator;
@@ -40,7 +39,6 @@ const GROUPS: &[(&str, Group)] = &[
     ("changes", changes::run),
     ("move", moving::run),
     ("refused", refused::run),
-    ("answers", answers::run),
 ];
 
 /// Runs every group, or the one that is named.
