@@ -14,7 +14,7 @@ const MIN_ISR: &str = "min.insync.replicas";
 
 /// A broker with what it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broker {
+pub(super) struct Broker {
     /// Node id.
     pub id: i32,
     /// `host:port` that clients are told.
@@ -33,7 +33,7 @@ pub struct Broker {
 
 /// A voter or an observer of the metadata quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub(super) struct Member {
     /// Node id.
     pub id: i32,
     /// Whether it votes.
@@ -46,7 +46,7 @@ pub struct Member {
 
 /// The metadata quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quorum {
+pub(super) struct Quorum {
     /// Node id of the leader; -1 none.
     pub leader: i32,
     /// Its epoch.
@@ -59,7 +59,7 @@ pub struct Quorum {
 
 /// A partition that needs somebody's eyes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// Nobody leads it: it can neither be read nor written.
     Offline,
     /// Fewer replicas in sync than acks=all asks for: it cannot be written with acks=all.
@@ -70,7 +70,7 @@ pub enum Trouble {
 
 /// A cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
+pub(super) struct View {
     /// Its id.
     pub cluster_id: String,
     /// Brokers by id, fenced ones included.
@@ -87,7 +87,7 @@ pub struct View {
 
 impl View {
     /// Asks the cluster.
-    pub async fn ask(cluster: &Cluster) -> Result<View, ClusterError> {
+    pub(super) async fn ask(cluster: &Cluster) -> Result<View, ClusterError> {
         let nodes = cluster.describe(true, false).await?;
         let metadata = cluster.metadata(None).await?;
         let quorum = DescribeQuorumRequest {
@@ -113,7 +113,7 @@ impl View {
     }
 
     /// Puts the answers together.
-    pub fn of(
+    pub(super) fn of(
         nodes: &DescribeClusterResponse,
         metadata: &MetadataResponse,
         quorum: Option<&DescribeQuorumResponse>,
@@ -183,12 +183,12 @@ impl View {
     }
 
     /// How many partitions have this trouble as their worst.
-    pub fn count(&self, trouble: Trouble) -> usize {
+    pub(super) fn count(&self, trouble: Trouble) -> usize {
         self.troubles.values().filter(|worst| **worst == trouble).count()
     }
 
     /// What is wrong, the worst first, one sentence each; nothing when all is well.
-    pub fn complaints(&self) -> Vec<(Health, String)> {
+    pub(super) fn complaints(&self) -> Vec<(Health, String)> {
         let mut out = Vec::new();
         if let Some(quorum) = &self.quorum
             && quorum.leader < 0
@@ -222,7 +222,7 @@ impl View {
     }
 
     /// The worst of the complaints.
-    pub fn health(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
         self.complaints().iter().map(|(health, _)| *health).max().unwrap_or(Health::Healthy)
     }
 }
@@ -260,7 +260,7 @@ fn quorum_of(answer: &DescribeQuorumResponse) -> Option<Quorum> {
 
 /// How well a cluster is, as an exit code of `ottla health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
+pub(super) enum Health {
     /// Everything serves and is replicated.
     Healthy = 0,
     /// Everything serves; the next failure may hurt.
@@ -273,7 +273,7 @@ pub enum Health {
 
 impl Health {
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Health::Healthy => "healthy",
             Health::Degraded => "degraded",
