@@ -3,8 +3,10 @@
 //! Each tool is a function from its arguments (without its own name) to an exit code; [`find`] knows them by the names
 //! of Kafka's release, with or without `.sh`. What waits for a later issue is not in the table: the caller says so.
 
+pub mod args;
 pub mod config_file;
 pub mod native;
+pub mod runtime;
 pub mod server_stop;
 pub mod storage;
 
