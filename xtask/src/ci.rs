@@ -127,7 +127,7 @@ fn counts(line: &str) -> Option<(usize, usize)> {
 }
 
 fn clients_against_ours() -> Result<()> {
-    clients::run(&clients::Choice { against: System::Ottla, only: None, all: false })
+    clients::run(&clients::Choice { against: System::Ottla, nodes: 1, only: None, all: false })
 }
 
 fn fuzz_smoke() -> Result<()> {

@@ -7,7 +7,7 @@ pub mod librdkafka;
 pub mod mixed;
 pub mod wire;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::server::System;
 
@@ -15,7 +15,7 @@ const USAGE: &str = "\
 usage: cargo xtask compat JUDGE
 
   wire                             every message and version through Apache Kafka's own classes
-  clients [--against apache|ottla] [--only NAME] [--all]
+  clients [--against apache|ottla] [--nodes 1|3] [--only NAME] [--all]
                                    client libraries in their versions, against one server
   config                           the table of keys and the parser against Apache Kafka's own
   disk [--against apache|ottla]    one directory under Apache Kafka and the other, in turn; its tools on the files
@@ -29,11 +29,18 @@ pub fn run(words: &[&str]) -> Result<()> {
     match words {
         ["wire"] => wire::run(),
         ["clients", rest @ ..] => {
-            let mut choice = clients::Choice { against: System::Ottla, only: None, all: false };
+            let mut choice = clients::Choice { against: System::Ottla, nodes: 1, only: None, all: false };
             let mut rest = rest.iter();
             while let Some(word) = rest.next() {
                 match *word {
                     "--against" => choice.against = System::parse(rest.next().copied().unwrap_or_default())?,
+                    "--nodes" => {
+                        choice.nodes = rest
+                            .next()
+                            .and_then(|n| n.parse().ok())
+                            .filter(|n| matches!(n, 1 | 3))
+                            .context(USAGE)?
+                    }
                     "--only" => choice.only = rest.next().map(|name| (*name).to_owned()),
                     "--all" => choice.all = true,
                     other => bail!("compat clients: '{other}'?\n\n{USAGE}"),

@@ -249,12 +249,15 @@ public class Judge {
         }
     }
 
+    /** Replicas of each topic. */
+    static final short COPIES = Short.parseShort(System.getenv().getOrDefault("JUDGE_COPIES", "1"));
+
     String topic(String name) {
         return prefix + "-" + name;
     }
 
     void create(String name, int partitions) throws Exception {
-        NewTopic topic = new NewTopic(topic(name), partitions, (short) 1);
+        NewTopic topic = new NewTopic(topic(name), partitions, COPIES);
         admin.createTopics(Collections.singleton(topic)).all().get(20, TimeUnit.SECONDS);
     }
 

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import OffsetAndMetadata
 
-from judge import HEADERS, RECORDS, expect, expect_records, fail, key, ok, value
+from judge import COPIES, HEADERS, RECORDS, expect, expect_records, fail, key, ok, value
 
 bootstrap, prefix, phase = sys.argv[1:4]
 logging.basicConfig(level=logging.CRITICAL)
@@ -52,7 +52,7 @@ async def read(c, count):
 
 
 async def create(admin, *names, partitions=2):
-    answer = await admin.create_topics([NewTopic(topic(name), partitions, 1) for name in names])
+    answer = await admin.create_topics([NewTopic(topic(name), partitions, COPIES) for name in names])
     for row in answer.topic_errors:
         expect(row[1] == 0, f"{row[0]} created, but {row}")
 

@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartit
 from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
                                    OffsetSpec, ResourceType)
 
-from judge import HEADERS, RECORDS, check, eventually, expect, expect_records, key, value
+from judge import COPIES, HEADERS, RECORDS, check, eventually, expect, expect_records, key, value
 
 bootstrap, prefix, phase = sys.argv[1:4]
 servers = {"bootstrap.servers": bootstrap}
@@ -58,11 +58,11 @@ def produce(name, rows, settings=None):
 
 
 def create():
-    make(*[NewTopic(topic(name), 2, 1) for name in ("group", "coop", "commit", "headers", "times", "once")])
+    make(*[NewTopic(topic(name), 2, COPIES) for name in ("group", "coop", "commit", "headers", "times", "once")])
 
 
 def codec(name):
-    make(NewTopic(topic(name), 1, 1))
+    make(NewTopic(topic(name), 1, COPIES))
     rows = [dict(key=key(i), value=value(i), partition=0) for i in range(RECORDS)]
     offsets = produce(name, rows, {"compression.codec": name})
     expect(offsets == list(range(RECORDS)), f"acknowledged in order, not {offsets[:5]}")

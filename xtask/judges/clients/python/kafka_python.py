@@ -9,7 +9,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
-from judge import HEADERS, RECORDS, check, eventually, expect, expect_records, key, value
+from judge import COPIES, HEADERS, RECORDS, check, eventually, expect, expect_records, key, value
 
 bootstrap, prefix, phase = sys.argv[1:4]
 logging.basicConfig(level=logging.ERROR)
@@ -37,11 +37,11 @@ def read(c, count):
 
 
 def create():
-    admin.create_topics([NewTopic(topic(name), 2, 1) for name in ("group", "commit", "headers", "times")])
+    admin.create_topics([NewTopic(topic(name), 2, COPIES) for name in ("group", "commit", "headers", "times")])
 
 
 def codec(name):
-    admin.create_topics([NewTopic(topic(name), 1, 1)])
+    admin.create_topics([NewTopic(topic(name), 1, COPIES)])
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=20,
                              compression_type=None if name == "none" else name)
     sent = [producer.send(topic(name), key=key(i), value=value(i), partition=0) for i in range(RECORDS)]

@@ -1,4 +1,4 @@
-//! `cargo xtask compat clients`: client libraries of many years and makers, each doing with one server what clients do:
+//! `cargo xtask compat clients`: client libraries of many years and makers, each doing with one server, or with three, what clients do:
 //! produce and consume with every compression, headers, times, groups with a rebalance, commits that survive a restart
 //! of the server, and the admin calls it has.
 
@@ -10,12 +10,15 @@ mod python;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::it::cluster::nodes::{Nodes, Shape, Voters};
 use crate::machine::{self, Need};
+use crate::peers::HEAP_OF_SERVER;
 use crate::process;
 use crate::server::{self, Server, Site, System};
 use crate::tally::Tally;
@@ -62,6 +65,8 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// What is to be run.
 pub struct Choice {
     pub against: System,
+    /// One node, or three with three replicas of everything.
+    pub nodes: usize,
     /// Only clients whose name contains this.
     pub only: Option<String>,
     /// A program that the machine lacks is a failure.
@@ -126,16 +131,14 @@ pub fn run(choice: &Choice) -> Result<()> {
     if choice.against == System::Ottla {
         server::build()?;
     }
-    let site =
-        Site::fresh(&format!("clients-{:?}", choice.against).to_lowercase())?.with("num.partitions", "2");
-    let server = Server::start(choice.against, &site)?;
-    println!("{} clients against {}", clients.len(), choice.against.name());
+    COPIES.store(choice.nodes, Ordering::Relaxed);
+    let mut servers = Servers::start(choice)?;
+    println!("{} clients against {}, {} node(s)", clients.len(), choice.against.name(), choice.nodes);
 
     let mut results: BTreeMap<usize, BTreeMap<String, Outcome>> = BTreeMap::new();
-    phase(&clients, &server.bootstrap(), "first", &mut results);
-    server.stop()?;
-    let server = Server::start(choice.against, &site)?;
-    phase(&clients, &server.bootstrap(), "second", &mut results);
+    phase(&clients, &servers.bootstrap(), "first", &mut results);
+    servers.restart()?;
+    phase(&clients, &servers.bootstrap(), "second", &mut results);
 
     for (index, client) in clients.iter().enumerate() {
         let reported = results.remove(&index).unwrap_or_default();
@@ -155,18 +158,90 @@ pub fn run(choice: &Choice) -> Result<()> {
     }
     table(&clients, &results);
     if !tally.failed().is_empty() {
-        println!("the server's log: {}", site.dir.join("server.log").display());
+        println!("{}", servers.logs());
     }
     for need in &lacking {
         println!("lacking: {}", need.how());
     }
     tally.close()?;
-    server.stop()?;
+    servers.stop()?;
     if choice.all && !lacking.is_empty() {
         bail!("compat clients: {} programs are lacking", lacking.len());
     }
     Ok(())
 }
+
+/// What the clients talk to.
+enum Servers {
+    One(Option<Server>),
+    Several(Nodes),
+}
+
+impl Servers {
+    fn start(choice: &Choice) -> Result<Servers> {
+        let name = format!("clients-{:?}-{}", choice.against, choice.nodes).to_lowercase();
+        if choice.nodes == 1 {
+            let site = Site::fresh(&name)?.with("num.partitions", "2");
+            return Server::start(choice.against, &site).map(|server| Servers::One(Some(server)));
+        }
+        let copies = choice.nodes.to_string();
+        let settings = [("num.partitions", "2"), ("default.replication.factor", copies.as_str())];
+        let shape = Shape::Combined(choice.nodes);
+        let mut nodes =
+            Nodes::of_kinds(&[choice.against], HEAP_OF_SERVER, &name, shape, Voters::Static, &settings)?;
+        nodes.start_all()?;
+        nodes.ready()?;
+        Ok(Servers::Several(nodes))
+    }
+
+    fn bootstrap(&self) -> String {
+        match self {
+            Servers::One(server) => server.as_ref().map(Server::bootstrap).unwrap_or_default(),
+            Servers::Several(nodes) => nodes.bootstrap(),
+        }
+    }
+
+    /// One node is stopped and started; of several each in its turn.
+    fn restart(&mut self) -> Result<()> {
+        match self {
+            Servers::One(server) => {
+                let old = server.take().context("it runs")?;
+                let (system, site) = (old.system, old.site.clone());
+                old.stop()?;
+                *server = Some(Server::start(system, &site)?);
+            }
+            Servers::Several(nodes) => {
+                let ids: Vec<i32> = nodes.all.iter().map(|node| node.id).collect();
+                for id in ids {
+                    nodes.stop(id)?;
+                    nodes.start(id)?;
+                    nodes.ready()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn logs(&self) -> String {
+        match self {
+            Servers::One(server) => {
+                let dir = server.as_ref().map(|server| server.site.dir.join("server.log"));
+                format!("the server's log: {}", dir.unwrap_or_default().display())
+            }
+            Servers::Several(nodes) => nodes.all.iter().map(|node| node.tail()).collect(),
+        }
+    }
+
+    fn stop(self) -> Result<()> {
+        match self {
+            Servers::One(server) => server.map_or(Ok(()), |server| server.stop().map(drop)),
+            Servers::Several(nodes) => nodes.no_panic(),
+        }
+    }
+}
+
+/// Replicas of the topics that the programs make; they read it from their environment.
+static COPIES: AtomicUsize = AtomicUsize::new(1);
 
 type Outcome = std::result::Result<(), String>;
 
@@ -248,6 +323,7 @@ fn table(clients: &[Client], results: &BTreeMap<usize, BTreeMap<String, Outcome>
 
 /// Runs a client's program; its end counts, and its lines.
 fn lines_of(command: &mut Command) -> Result<String> {
+    command.env("JUDGE_COPIES", COPIES.load(Ordering::Relaxed).to_string());
     let output = process::capture(command, LIMIT)?;
     if !output.status.success() {
         bail!("{} ended with {}{}", process::shown(command), output.status, output.tail());
