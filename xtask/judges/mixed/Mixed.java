@@ -11,15 +11,12 @@ import java.io.BufferedWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Arrays;
-import java.util.Collections;
+import java.time.Instant;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -86,7 +83,9 @@ public class Mixed {
                 long n = number++;
                 producer.send(new ProducerRecord<>(topic, (int) (n % partitions), null, tag + ":" + n), (meta, error) -> {
                     long now = System.nanoTime();
-                    silence.accumulateAndGet(now - last.getAndSet(now), Math::max);
+                    long silent = now - last.getAndSet(now);
+                    silence.accumulateAndGet(silent, Math::max);
+                    if (silent > 500_000_000L) System.err.println(Instant.now() + " silent for " + silent / 1_000_000 + " ms");
                     if (error != null) {
                         failed.incrementAndGet();
                         System.err.println("failed " + n + " " + error);

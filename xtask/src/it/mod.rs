@@ -1,7 +1,7 @@
 //! `cargo xtask it`: the program as a user meets it: processes, directories, scripts, messages, and what the network may
 //! send. Against the release tree that `dist` lays out; the rows named `S0-03` and so on are the acceptance list's.
 
-mod batch;
+pub mod batch;
 mod batches;
 pub mod cluster;
 mod dev;

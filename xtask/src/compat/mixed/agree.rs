@@ -12,7 +12,6 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::it::cluster::nodes::{Node, Nodes};
 use crate::peers;
 use crate::process;
-use crate::server::System;
 
 pub const METADATA: &str = "__cluster_metadata-0";
 /// Base offset, length, leader epoch, magic, CRC, attributes, last offset delta.
@@ -28,20 +27,30 @@ pub fn batches(node: &Node, partition: &str) -> Result<Batches> {
     let dir = node.data().join(partition);
     let mut found = Batches::new();
     for file in with_suffix(&dir, ".log")? {
-        let bytes = fs::read(&file)?;
-        let mut rest = bytes.as_slice();
-        while rest.len() >= HEADER {
-            let base = i64::from_be_bytes(rest[..8].try_into()?);
-            let length = 12 + usize::try_from(i32::from_be_bytes(rest[8..12].try_into()?))?;
-            // Preallocated bytes, or a write under way.
-            if length == 12 || rest.len() < length {
-                break;
-            }
-            found.insert(base, rest[..length].to_vec());
-            rest = &rest[length..];
-        }
+        read_into(&fs::read(&file)?, &mut found)?;
     }
     Ok(found)
+}
+
+fn read_into(mut rest: &[u8], found: &mut Batches) -> Result<()> {
+    while rest.len() >= HEADER {
+        let base = i64::from_be_bytes(rest[..8].try_into()?);
+        let length = 12 + usize::try_from(i32::from_be_bytes(rest[8..12].try_into()?))?;
+        // Preallocated bytes, or a write under way.
+        if length == 12 || rest.len() < length {
+            break;
+        }
+        found.insert(base, rest[..length].to_vec());
+        rest = &rest[length..];
+    }
+    Ok(())
+}
+
+/// One past the last offset of a segment's bytes.
+pub fn end_of_segment(bytes: &[u8]) -> Result<i64> {
+    let mut batches = Batches::new();
+    read_into(bytes, &mut batches)?;
+    Ok(end(&batches))
 }
 
 /// One past the last offset.
@@ -196,7 +205,9 @@ fn images(nodes: &Nodes) -> Result<()> {
         let more: Vec<&String> = theirs.difference(state).take(6).collect();
         ensure!(
             less.is_empty() && more.is_empty(),
-            "the states of nodes {first} and {other} differ\n- {less:#?}\n+ {more:#?}"
+            "the states of nodes {first} and {other} differ\n- {}\n+ {}",
+            less.iter().map(|l| short(l)).collect::<Vec<_>>().join("\n- "),
+            more.iter().map(|l| short(l)).collect::<Vec<_>>().join("\n+ ")
         );
     }
     Ok(())
@@ -207,8 +218,14 @@ fn record(line: &str) -> Option<String> {
     if let Some((_, payload)) = line.split_once(" payload: ") {
         return Some(features_in_order(payload));
     }
-    let control = ["KRaftVoters ", "KRaftVersion "].iter().find_map(|word| line.split_once(word));
-    control.map(|(_, rest)| rest.to_owned())
+    if let Some((_, voters)) = line.split_once("KRaftVoters ") {
+        // Voters are a set, too.
+        let mut voters: Vec<&str> =
+            voters.split("{\"voterId\":").map(|v| v.trim_end_matches([',', ']', '}'])).collect();
+        voters.sort_unstable();
+        return Some(voters.join(" "));
+    }
+    line.split_once("KRaftVersion ").map(|(_, rest)| rest.to_owned())
 }
 
 /// A registration's features are a set: whoever writes a snapshot writes them in an order of its own.
@@ -234,31 +251,63 @@ fn dump(files: &[PathBuf]) -> Result<String> {
     Ok(output.stdout)
 }
 
+/// Faults of Apache Kafka's nodes: what none of them says as long as its peers are of its own kind.
+const FAULTS: &[&str] = &[
+    "Encountered fatal fault",
+    "Encountered nonfatal fault",
+    "Unexpected e",
+    "Uncaught exception",
+    "SchemaException",
+    "UnsupportedVersionException",
+    "IllegalStateException",
+    "IllegalArgumentException",
+    "NullPointerException",
+    "ClassCastException",
+    "BufferUnderflowException",
+    "InvalidRequestException",
+    "CorruptRecordException",
+    "KafkaStorageException",
+    "RuntimeException",
+];
+/// The line after says that it is the usual coming and going of leaders.
+const USUAL: &[&str] = &[
+    "NotControllerException",
+    "NotLeaderOrFollowerException",
+    "FencedLeaderEpochException",
+    "UnknownLeaderEpochException",
+    "StaleBrokerEpochException",
+    "BrokerIdNotRegisteredException",
+    "TimeoutException",
+    "DuplicateBrokerRegistrationException",
+    "CoordinatorNotAvailableException",
+];
+
 /// No node panicked, and none of Apache Kafka's met what it did not expect of a peer.
 pub fn content(nodes: &Nodes) -> Result<()> {
     nodes.no_panic()?;
-    // Faults, not lost connections.
-    let faults = [
-        "Encountered fatal fault",
-        "Encountered nonfatal fault",
-        "Unexpected error",
-        "SchemaException",
-        "UnsupportedVersionException",
-        "IllegalStateException",
-        "IllegalArgumentException",
-        "NullPointerException",
-        "Error processing",
-        "Unexpected exception",
-        "InvalidRequestException",
-        "RuntimeException",
-    ];
-    for node in nodes.all.iter().filter(|n| n.system == System::Apache) {
-        let log = node.log();
-        let bad: Vec<&str> =
-            log.lines().filter(|l| faults.iter().any(|word| l.contains(word))).take(3).collect();
-        ensure!(bad.is_empty(), "node {} (Apache Kafka) says:\n{}", node.id, bad.join("\n"));
-    }
-    Ok(())
+    nodes.all.iter().try_for_each(|node| match faults(&node.log()) {
+        found if found.is_empty() => Ok(()),
+        found => bail!("node {} says:\n{}", node.id, found[..found.len().min(3)].join("\n")),
+    })
+}
+
+fn faults(log: &str) -> Vec<String> {
+    let lines: Vec<&str> = log.lines().collect();
+    let usual = |at: usize| {
+        lines[at..lines.len().min(at + 2)].iter().any(|line| USUAL.iter().any(|word| line.contains(word)))
+    };
+    let bad = lines.iter().enumerate().filter(|(at, line)| {
+        !line.contains(" DEBUG ") && FAULTS.iter().any(|word| line.contains(word)) && !usual(*at)
+    });
+    bad.map(|(at, line)| {
+        let next = lines.get(at + 1).copied().unwrap_or_default();
+        format!("{}\n  {}", short(line), short(next))
+    })
+    .collect()
+}
+
+fn short(line: &str) -> String {
+    line.chars().take(400).collect()
 }
 
 /// All of it: what a check ends with, while the nodes still run.
@@ -295,6 +344,14 @@ mod tests {
     }
 
     #[test]
+    fn faults_are_told_from_the_usual() {
+        let usual = "ERROR Unexpected error handling request\norg.apache.kafka.common.errors.NotControllerException: x\n";
+        assert_eq!(faults(usual), Vec::<String>::new());
+        assert_eq!(faults("INFO fine\nERROR Unexpected error\njava.lang.Error\n").len(), 1);
+        assert_eq!(faults("java.lang.IllegalStateException: no\n").len(), 1);
+    }
+
+    #[test]
     fn a_dumped_record_is_what_it_says() {
         let line = "| offset: 3 CreateTime: 5 keySize: -1 valueSize: 9 sequence: -1 headerKeys: [] payload: {\"type\":\"X\"}";
         assert_eq!(record(line).as_deref(), Some("{\"type\":\"X\"}"));
@@ -303,6 +360,13 @@ mod tests {
             record(&format!("| offset: 1 payload: {{\"features\":[{features}],\"rack\":null}}"))
         };
         assert_eq!(of("{\"a\":1},{\"b\":2}"), of("{\"b\":2},{\"a\":1}"));
+        let voters = |ids: [u8; 2]| {
+            let voter = |id| format!("{{\"voterId\":{id},\"endpoints\":[{{\"port\":{id}}}]}}");
+            record(&format!("| offset: 2 KRaftVoters {{\"voters\":[{},{}]}}", voter(ids[0]), voter(ids[1])))
+        };
+        assert!(
+            voters([1, 2]).is_some() && voters([1, 2]) == voters([2, 1]) && voters([1, 2]) != voters([1, 3])
+        );
         assert_ne!(of("{\"a\":1},{\"b\":2}"), of("{\"b\":2},{\"a\":2}"));
     }
 }

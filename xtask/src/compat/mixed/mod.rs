@@ -4,6 +4,7 @@
 //! After every check the nodes' logs are compared batch by batch, and what each kind made of the metadata by a dump.
 
 mod agree;
+mod answers;
 mod brokers;
 mod changes;
 mod coordinator;
@@ -39,6 +40,7 @@ const GROUPS: &[(&str, Group)] = &[
     ("changes", changes::run),
     ("move", moving::run),
     ("refused", refused::run),
+    ("answers", answers::run),
 ];
 
 /// Runs every group, or the one that is named.

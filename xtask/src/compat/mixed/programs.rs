@@ -130,7 +130,7 @@ fn kcat() -> Result<Command> {
 impl Librdkafka {
     pub fn produce(dir: &Path, bootstrap: &str, topic: &str, tag: &str) -> Result<Librdkafka> {
         let mut command = kcat()?;
-        command.args(["-P", "-b", bootstrap, "-t", topic, "-X", "enable.idempotence=true"]);
+        command.args(["-P", "-E", "-b", bootstrap, "-t", topic, "-X", "enable.idempotence=true"]);
         command.args(["-X", "acks=all", "-X", "linger.ms=5"]);
         let mut program = Program::start(dir, "librdkafka-producer", command)?;
         let mut input = program.input.take().context("its input")?;
@@ -168,7 +168,7 @@ impl Librdkafka {
 /// librdkafka as a group's member; what it was given goes to its output, `PARTITION OFFSET VALUE`.
 pub fn librdkafka_member(dir: &Path, bootstrap: &str, topic: &str, group: &str) -> Result<Program> {
     let mut command = kcat()?;
-    command.args(["-G", group, "-b", bootstrap, "-u", "-q", "-X", "auto.offset.reset=earliest"]);
+    command.args(["-G", group, "-E", "-b", bootstrap, "-u", "-q", "-X", "auto.offset.reset=earliest"]);
     command.args(["-X", "auto.commit.interval.ms=500", "-f", "%p %o %s\\n", topic]);
     Program::start(dir, "librdkafka-member", command)
 }
