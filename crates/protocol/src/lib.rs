@@ -4,6 +4,7 @@
 //! * [`messages`], [`metadata_records`], [`coordinator_records`], [`control_records`], [`consumer_protocol`]: the
 //!   generated messages, one file each. Every message has an owned form ([`wire::Message`]); every request has a
 //!   borrowed form too ([`wire::View`]), whose decoding allocates nothing.
+//! * [`schema`]: the text the messages were generated from, for readers that know messages by name only.
 //! * [`api`]: keys, versions, listeners. [`frame`]: the head of a request or response. [`error_code`]: error codes.
 //!
 //! This crate knows nothing of record batches (a `records` field is bytes), sockets or files.
@@ -23,6 +24,7 @@ pub mod frame;
 pub mod messages;
 pub mod metadata_records;
 pub mod registry;
+pub mod schema;
 pub mod wire;
 
 pub use api::{APIS, ApiInfo, ApiKey, Listener};

@@ -22,7 +22,7 @@ pub use broker::{Broker, Controller, Endpoint};
 pub use config::{ConfigResource, Configs};
 pub use map::SharedMap;
 pub use partition::{LeaderRecovery, NO_LEADER, Partition};
-pub use security::{Acl, QuotaEntity, Scram, ScramCredential};
+pub use security::{Acl, QuotaEntity, Scram, ScramCredential, Token};
 pub use topics::{Topic, Topics};
 
 /// Where in the log an image stands.
