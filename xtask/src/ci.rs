@@ -48,6 +48,13 @@ pub const STAGES: &[Stage] = &[
         in_test: true,
         run: || disk::run(System::Ottla),
     },
+    Stage {
+        name: "mixed",
+        needs: compat::mixed::NEEDS,
+        some_will_do: false,
+        in_test: true,
+        run: compat::mixed::short,
+    },
     Stage { name: "fuzz", needs: &[Need::Compiler], some_will_do: false, in_test: true, run: fuzz_smoke },
     Stage { name: "deny", needs: &[], some_will_do: false, in_test: false, run: deny },
 ];

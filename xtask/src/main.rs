@@ -28,7 +28,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--all]             everything this machine can test; with --all a missing program is a failure
-  ci STAGE                 one stage of it: tidy, lint, unit, sim, it, wire, config, clients, disk, fuzz, deny
+  ci STAGE                 one stage of it: tidy, lint, unit, sim, it, wire, config, clients, disk, mixed, fuzz, deny
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
   compat JUDGE             wire, clients, disk, config, librdkafka, mixed: judges that nobody here wrote, beside Apache Kafka

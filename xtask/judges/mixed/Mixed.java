@@ -74,7 +74,7 @@ public class Mixed {
         p.put("enable.idempotence", "true");
         p.put("linger.ms", "5");
         AtomicLong failed = new AtomicLong(), acknowledged = new AtomicLong(), silence = new AtomicLong();
-        AtomicLong last = new AtomicLong(System.nanoTime());
+        AtomicLong last = new AtomicLong();
         long number = 0;
         try (BufferedWriter book = Files.newBufferedWriter(file);
                 KafkaProducer<String, String> producer = new KafkaProducer<>(p, new StringSerializer(), new StringSerializer())) {
@@ -83,7 +83,8 @@ public class Mixed {
                 long n = number++;
                 producer.send(new ProducerRecord<>(topic, (int) (n % partitions), null, tag + ":" + n), (meta, error) -> {
                     long now = System.nanoTime();
-                    long silent = now - last.getAndSet(now);
+                    // Until the first acknowledgement there is nothing to go silent.
+                    long before = last.getAndSet(now), silent = before == 0 ? 0 : now - before;
                     silence.accumulateAndGet(silent, Math::max);
                     if (silent > 500_000_000L) System.err.println(Instant.now() + " silent for " + silent / 1_000_000 + " ms");
                     if (error != null) {

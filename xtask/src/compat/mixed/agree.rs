@@ -24,7 +24,7 @@ pub type Batches = BTreeMap<i64, Vec<u8>>;
 
 /// Reads a partition's segments. The last batch may be under way.
 pub fn batches(node: &Node, partition: &str) -> Result<Batches> {
-    let dir = node.data().join(partition);
+    let dir = place(node, partition).with_context(|| format!("node {} has no {partition}", node.id))?;
     let mut found = Batches::new();
     for file in with_suffix(&dir, ".log")? {
         read_into(&fs::read(&file)?, &mut found)?;
@@ -67,13 +67,21 @@ fn with_suffix(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Where a node keeps a partition.
+fn place(node: &Node, partition: &str) -> Option<PathBuf> {
+    node.dirs().iter().map(|dir| dir.join(partition)).find(|dir| dir.exists())
+}
+
 /// The names of the directories that hold a topic's partitions on this node.
 pub fn partitions(node: &Node, topic: &str) -> Result<BTreeSet<String>> {
-    let entries = fs::read_dir(node.data())?.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let mut entries = Vec::new();
+    for dir in node.dirs() {
+        entries.extend(fs::read_dir(dir)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()));
+    }
     let of_topic = |name: &String| {
         name.rsplit_once('-').is_some_and(|(t, number)| t == topic && number.parse::<u32>().is_ok())
     };
-    Ok(entries.filter(of_topic).collect())
+    Ok(entries.into_iter().filter(of_topic).collect())
 }
 
 /// Both have the same bytes at every offset that both have.
@@ -103,26 +111,25 @@ fn same(one: &Batches, other: &Batches) -> Result<()> {
     Ok(())
 }
 
-/// Every node that has the partition has the same batches, and nobody lacks the end of another.
-pub fn logs(nodes: &Nodes, partition: &str) -> Result<()> {
+/// Every node that has the partition has the same batches, and nobody lacks the end of another. Where it ends.
+pub fn logs(nodes: &Nodes, partition: &str) -> Result<i64> {
     let start = Instant::now();
     loop {
-        let read = |n: &&Node| n.data().join(partition).exists();
+        let read = |n: &&Node| place(n, partition).is_some();
         let found: Result<Vec<(i32, Batches)>> =
             nodes.all.iter().filter(read).map(|n| Ok((n.id, batches(n, partition)?))).collect();
         let verdict = found.and_then(|found| all_same(&found, partition));
         match verdict {
-            Ok(()) => return Ok(()),
+            Ok(end) => return Ok(end),
             Err(error) if start.elapsed() > SOON => return Err(error),
             Err(_) => thread::sleep(Duration::from_millis(200)),
         }
     }
 }
 
-fn all_same(found: &[(i32, Batches)], partition: &str) -> Result<()> {
+fn all_same(found: &[(i32, Batches)], partition: &str) -> Result<i64> {
     ensure!(found.len() > 1, "{partition}: on {} nodes", found.len());
     let furthest = found.iter().map(|(_, b)| end(b)).max().unwrap_or(0);
-    ensure!(furthest > 0, "{partition}: empty everywhere");
     for pair in found.windows(2) {
         let [(one, a), (other, b)] = pair else { continue };
         same(a, b).with_context(|| format!("{partition} of nodes {one} and {other}"))?;
@@ -133,7 +140,7 @@ fn all_same(found: &[(i32, Batches)], partition: &str) -> Result<()> {
         let allowed = if partition == METADATA { 8 } else { 0 };
         ensure!(lag <= allowed, "{partition}: node {id} ends {lag} offsets before another");
     }
-    Ok(())
+    Ok(furthest)
 }
 
 /// Every partition of `topic`, on every node.
@@ -143,16 +150,14 @@ pub fn topic(nodes: &Nodes, topic: &str) -> Result<()> {
         names.extend(partitions(node, topic)?);
     }
     ensure!(!names.is_empty(), "no partition of {topic}");
-    names.iter().try_for_each(|name| match logs(nodes, name) {
-        // A partition that nobody wrote to has nothing to compare.
-        Err(error) if error.to_string().contains("empty everywhere") => Ok(()),
-        other => other,
-    })
+    let ends = names.iter().map(|name| logs(nodes, name)).collect::<Result<Vec<_>>>()?;
+    ensure!(ends.iter().any(|end| *end > 0), "every partition of {topic} is empty");
+    Ok(())
 }
 
 /// The metadata: the same log everywhere, decoded by Apache Kafka's tool; and the same state in the nodes' snapshots.
 pub fn metadata(nodes: &Nodes) -> Result<()> {
-    logs(nodes, METADATA)?;
+    ensure!(logs(nodes, METADATA)? > 0, "no metadata");
     let mut files = Vec::new();
     for node in &nodes.all {
         files.extend(with_suffix(&node.data().join(METADATA), ".log")?);

@@ -336,7 +336,8 @@ fn to_leaders() -> Vec<Question> {
             55,
             2,
             Bytes::new().varint(2).compact_string("x").varint(2).i32(0).varint(0).varint(0),
-        ),
+        )
+        .words_from(14),
     ]
 }
 

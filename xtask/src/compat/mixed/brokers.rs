@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{A, O, agree, cluster, programs};
+use super::{A, HEAP, O, QUICK, agree, programs};
 use crate::it::cluster::ledger::Ledger;
 use crate::it::cluster::nodes::{Nodes, Shape, Voters};
 use crate::it::cluster::wire;
@@ -17,11 +17,24 @@ pub fn run(tally: &mut Tally) {
     for controller in [A, O] {
         tally.check(&format!("both kinds of brokers under a controller of {}", controller.name()), || {
             let name = format!("brokers-of-{}", controller.name().replace(' ', "-"));
-            let mut nodes = cluster(&name, &[A, O, controller], Shape::Split(2, 1), Voters::Static)?;
+            // With two directories each broker tells the controller where its replicas lie (AssignReplicasToDirs).
+            let mut settings = QUICK.to_vec();
+            settings.push(("log.dirs", "{dir}/data,{dir}/data-2"));
+            let kinds = [A, O, controller];
+            let shape = Shape::Split(2, 1);
+            let mut nodes =
+                Nodes::of_kinds(&kinds, HEAP, &format!("mixed-{name}"), shape, Voters::Static, &settings)?;
             nodes.start_all()?;
             nodes.ready()?;
             let ledger = Ledger::open(&nodes, TOPIC, 4, 2)?;
             nodes.whole(TOPIC)?;
+            for node in nodes.all.iter().filter(|n| n.port.is_some()) {
+                for dir in node.dirs() {
+                    let holds = std::fs::read_dir(&dir)?.flatten();
+                    let mine = holds.filter(|e| e.file_name().to_string_lossy().starts_with(TOPIC)).count();
+                    ensure!(mine == 2, "{} holds {mine} of 4 partitions", dir.display());
+                }
+            }
             for id in [1, 2] {
                 life(&mut nodes, &ledger, id)?;
             }

@@ -90,6 +90,15 @@ fn joins(old: System, new: System) -> Result<()> {
     })?;
     programs::until("a voter again", Duration::from_secs(30), || Ok(status(4)? != "Observer"))?;
     ledger.until_more(SOME)?;
+    // A voter that moved tells the leader where it is now (UpdateRaftVoter).
+    nodes.stop(4)?;
+    let port = nodes.readdress(4)?;
+    nodes.start(4)?;
+    let at = format!("localhost:{port}");
+    programs::until("known under its new address", Duration::from_secs(60), || {
+        Ok(quorum("--status")?.contains(&at) && status(4)? != "Observer")
+    })?;
+    ledger.until_more(SOME)?;
     let verdict = ledger.close(&nodes)?;
     println!("      {} records acknowledged and read back", verdict.records);
     agree::everything(&nodes, &[])

@@ -61,6 +61,12 @@ impl Node {
         self.dir.join("data")
     }
 
+    /// All its log directories that are there: [`Node::data`], and a second one where the settings ask for it.
+    pub fn dirs(&self) -> Vec<PathBuf> {
+        let second = self.dir.join("data-2");
+        std::iter::once(self.data()).chain(second.exists().then_some(second)).collect()
+    }
+
     pub fn file(&self) -> PathBuf {
         self.dir.join("server.properties")
     }
@@ -96,8 +102,8 @@ impl Nodes {
         Nodes::of_kinds(&[system], HEAP_OF_SERVER, name, shape, voters, &[])
     }
 
-    /// As [`Nodes::make`], the nodes being of these kinds in turn, brokers first, with further `settings`. What is
-    /// formatted is formatted by the node's own kind.
+    /// As [`Nodes::make`], the nodes being of these kinds in turn, brokers first, with further `settings`, in which
+    /// `{dir}` is the node's place. What is formatted is formatted by the node's own kind.
     pub fn of_kinds(
         kinds: &[System],
         heap: &'static [&'static str],
@@ -185,6 +191,12 @@ impl Nodes {
             node.data().display(),
         );
         for (key, value) in &self.settings {
+            let value = value.replace("{dir}", &node.dir.display().to_string());
+            // In place of the usual one.
+            if let Some(at) = text.find(&format!("\n{key}=")) {
+                let end = text[at + 1..].find('\n').map_or(text.len(), |end| at + 1 + end);
+                text.replace_range(at..end, "");
+            }
             text.push_str(&format!("{key}={value}\n"));
         }
         text
@@ -216,6 +228,17 @@ impl Nodes {
         ensure!(node.child.is_none(), "node {id} runs");
         node.system = system;
         Ok(())
+    }
+
+    /// A stopped controller gets another port, in its own configuration alone; the port.
+    pub fn readdress(&mut self, id: i32) -> Result<u16> {
+        let [port] = free_ports::<1>()?;
+        let node = self.at(id);
+        ensure!(node.child.is_none(), "node {id} runs");
+        let old = node.controller_port.replace(port).context("a controller")?;
+        let text = fs::read_to_string(node.file())?;
+        fs::write(node.file(), text.replace(&format!("localhost:{old}"), &format!("localhost:{port}")))?;
+        Ok(port)
     }
 
     pub fn start(&mut self, id: i32) -> Result<()> {

@@ -109,6 +109,8 @@ impl Fetch {
             Ok(read) => read,
             Err(error) => {
                 data.error_code = self.error_for_client(error).code();
+                // As Apache Kafka's brokers have it; what was read without looking for them has null.
+                data.aborted_transactions = Some(Vec::new());
                 if matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
                     self.current_leader(want, &mut data, endpoints);
                 }
