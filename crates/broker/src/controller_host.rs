@@ -14,6 +14,7 @@ mod asked;
 mod assignments;
 mod auto_create;
 mod channel;
+mod departure;
 mod desk;
 mod ear;
 mod follower;
@@ -232,11 +233,7 @@ impl ControllerHost {
     /// Ends the quorum and the threads. What was committed is on disk; what was not is answered with an error.
     pub(crate) fn stop(&self) {
         let Some(threads) = self.threads.lock().take() else { return };
-        // Only a leader has something to hand over.
-        let hand_over_ms = if self.quorum.status().role == "Leader" { STOP_MS } else { 0 };
-        if self.quorum.shutdown(hand_over_ms).is_err() {
-            warn!("the metadata quorum had stopped before");
-        }
+        self.stop_quorum();
         if let Err(error) = threads.quorum.join() {
             error!("the metadata quorum did not stop cleanly: {error}");
         }

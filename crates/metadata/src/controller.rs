@@ -215,10 +215,22 @@ impl Controller {
         (view, sessions, &self.state.registrations)
     }
 
-    /// Notes that a broker was heard of, as soon as its heartbeat arrives and whatever becomes of it.
+    /// Notes that a broker was heard of, as soon as its heartbeat arrives and whatever becomes of it. What is said in
+    /// the name of a life that is not registered counts for nothing: anybody can invent epochs.
     pub fn contact(&mut self, broker: i32, epoch: i64, now_ms: i64) {
-        if let Some(sessions) = &mut self.sessions {
+        let is_known = self.state.image.broker(broker).is_some_and(|known| known.epoch == epoch);
+        if let Some(sessions) = &mut self.sessions
+            && is_known
+        {
             sessions.contact(broker, epoch, now_ms);
+        }
+    }
+
+    /// Notes that a broker may be gone: its connection broke. Its session goes on, but the broker's next life need not
+    /// wait for the end of it, unless a heartbeat says that it lives.
+    pub fn doubt(&mut self, broker: i32, epoch: i64) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.doubt(broker, epoch);
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use ottla_metadata::decide::BrokerState;
+use ottla_metadata::decide::{Bootstrap, BrokerState, RegistrationContext};
 use ottla_metadata::image::{LeaderRecovery, NO_LEADER};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_reassignments_request::{
@@ -17,6 +17,7 @@ use ottla_protocol::messages::elect_leaders_request::{ElectLeadersRequest, Topic
 use ottla_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsRequest;
 use ottla_protocol::metadata_records::MetadataRecord;
 use support::{Cluster, directory, incarnation};
+use uuid::Uuid;
 
 /// The leader of partition 0 asks for an ISR.
 fn alter_as(
@@ -504,4 +505,65 @@ fn a_new_controller_gives_every_broker_a_full_session() {
     assert_eq!(cluster.partition("t", 0).leader, 2);
     assert_ne!(cluster.partition("t", 0).leader, NO_LEADER);
     cluster.check();
+}
+
+/// What becomes of the next life of broker 2, which asks from afar.
+fn registers_again(cluster: &mut Cluster, life: u32, dir: Uuid) -> i16 {
+    let mut next_life = cluster.registration(2);
+    next_life.incarnation_id = incarnation(2, life);
+    next_life.log_dirs = vec![dir];
+    let context = RegistrationContext { own_process: false, ..cluster.context(4) };
+    let decision = cluster.controller.register_broker(&next_life, context);
+    let granted = decision.reply.error_code == 0;
+    let response = cluster.run(decision);
+    if granted {
+        cluster.lives.insert(2, next_life.incarnation_id);
+    }
+    response.error_code
+}
+
+#[test]
+fn whoever_holds_the_directories_of_a_doubted_life_need_not_wait_for_its_session() {
+    let duplicate = ErrorCode::DuplicateBrokerRegistration.code();
+    let mut cluster = Cluster::latest();
+    cluster.start(&[1, 2, 3]);
+    cluster.create_on("t", &[&[2, 1]], &[]);
+    // A broker that was heard of lives, whoever has its directory.
+    assert_eq!(registers_again(&mut cluster, 2, directory(2, 1)), duplicate);
+    // A new controller knows no more than that it lived once.
+    cluster.controller.deactivate();
+    let decision = cluster.controller.activate(&Bootstrap::missing(), cluster.now_ms);
+    cluster.run(decision);
+    // Another node that was given the same id has other directories.
+    assert_eq!(registers_again(&mut cluster, 2, directory(2, 9)), duplicate);
+    cluster.controller.settings_mut().early_fencing = false;
+    assert_eq!(registers_again(&mut cluster, 2, directory(2, 1)), duplicate, "as in Kafka");
+    cluster.controller.settings_mut().early_fencing = true;
+    assert_eq!(registers_again(&mut cluster, 2, directory(2, 1)), 0);
+    assert_eq!(cluster.partition("t", 0).leader, 1, "the former life leads no more");
+    assert!(cluster.alive(2));
+    assert_eq!(registers_again(&mut cluster, 3, directory(2, 1)), duplicate);
+    // Its connection broke: only a heartbeat shows that it lives.
+    let epoch = cluster.image().broker(2).unwrap().epoch;
+    cluster.controller.doubt(2, epoch - 1);
+    assert_eq!(registers_again(&mut cluster, 3, directory(2, 1)), duplicate, "that was a former life");
+    cluster.controller.doubt(2, epoch);
+    assert!(cluster.alive(2));
+    assert_eq!(registers_again(&mut cluster, 3, directory(2, 1)), duplicate);
+    cluster.controller.doubt(2, epoch);
+    assert_eq!(registers_again(&mut cluster, 3, directory(2, 1)), 0);
+    cluster.check();
+}
+
+#[test]
+fn invented_heartbeats_are_not_remembered() {
+    let mut cluster = Cluster::latest();
+    cluster.start(&[1]);
+    cluster.now_ms += 5;
+    let before = cluster.controller.sessions().unwrap().clone();
+    for epoch in 1_000..2_000 {
+        cluster.controller.contact(1, epoch, cluster.now_ms);
+        cluster.controller.contact(7, epoch, cluster.now_ms);
+    }
+    assert_eq!(cluster.controller.sessions(), Some(&before));
 }

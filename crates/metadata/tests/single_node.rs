@@ -165,6 +165,7 @@ fn a_node_that_was_killed_and_a_broker_that_stopped_are_back_at_once() {
     assert!(cluster.alive(1));
     assert_eq!(cluster.state("t").0, Some(1));
     // Another broker that is killed has to wait for its session, one that was told to stop has not.
+    assert!(cluster.alive(2));
     let mut next_life = cluster.registration(2);
     next_life.incarnation_id = support::incarnation(2, 2);
     let context = cluster.context(4);

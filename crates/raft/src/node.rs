@@ -137,9 +137,11 @@ impl Node {
         self.drive(now);
     }
 
-    /// Leaves gracefully: a leader hands over first. [`Effect::ShutdownComplete`] says when it is done.
+    /// Leaves gracefully: a leader hands over first. [`Effect::ShutdownComplete`] says when it is done. Asked again, it
+    /// may take less time, not more.
     pub fn shutdown(&mut self, now: Millis, timeout_ms: Millis) {
-        self.stopping.get_or_insert(now.saturating_add(timeout_ms));
+        let until = now.saturating_add(timeout_ms);
+        self.stopping = Some(self.stopping.map_or(until, |before| before.min(until)));
         self.drive(now);
     }
 

@@ -159,6 +159,11 @@ impl Channel {
         self.0.lead.changes()
     }
 
+    /// The listener at which controllers are reached.
+    pub(super) fn listener(&self) -> &str {
+        &self.0.listener
+    }
+
     pub(super) fn own_id(&self) -> i32 {
         self.0.own_id
     }

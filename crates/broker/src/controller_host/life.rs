@@ -1,5 +1,5 @@
-//! The life of this node's broker and controller as the active controller sees it: registration, heartbeats, the way
-//! out (Kafka's `BrokerLifecycleManager` and `ControllerRegistrationManager`). The active controller may be in this
+//! The life of this node's broker and controller as the active controller sees it: registration and
+//! heartbeats (Kafka's `BrokerLifecycleManager` and `ControllerRegistrationManager`). The active controller may be in this
 //! process or in another; the channel knows.
 
 use std::sync::Arc;
@@ -30,14 +30,13 @@ use super::{ControllerHost, OWN_TIMEOUT, Unavailable, assignments};
 use crate::node::Node;
 use crate::start_error::StartError;
 
-/// How long a controlled shutdown may take; the rest is left to the next start.
-const LEAVE: Duration = Duration::from_secs(5);
 /// Between heartbeats that only wait for the next state.
-const AGAIN: Duration = Duration::from_millis(10);
+pub(super) const AGAIN: Duration = Duration::from_millis(10);
 /// Between registrations that were refused for a reason that passes.
 const REGISTER_AGAIN: Duration = Duration::from_millis(200);
-/// Between heartbeats of a fenced broker, at most.
-const FENCED_PAUSE: Duration = Duration::from_millis(100);
+/// Between heartbeats while somebody waits for them, at most: this broker, to be let in again; another one, which may
+/// not stop before everybody has seen who leads instead.
+const URGENT_PAUSE: Duration = Duration::from_millis(100);
 /// Until a controller's registration is tried again.
 const CONTROLLER_AGAIN: Duration = Duration::from_secs(30);
 
@@ -175,15 +174,21 @@ impl ControllerHost {
     /// `broker.heartbeat.interval.ms`, and at once when the leader changes.
     pub(crate) async fn live(&self, node: &Arc<Node>) {
         let mut leading = self.channel.leading();
+        let mut images = node.image_changes();
         let mut fenced = false;
         let mut trouble = String::new();
         loop {
             let interval = Duration::from_millis(node.config().broker.heartbeat_interval_ms.max(1) as u64);
-            // Fenced, a broker that has caught up is let in again as soon as it says so.
-            let pause = if fenced { interval.min(FENCED_PAUSE) } else { interval };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                Ok(()) = leading.changed() => {}
+            let due = tokio::time::Instant::now() + interval;
+            let urgent = due - interval + interval.min(URGENT_PAUSE);
+            loop {
+                // Fenced, a broker that has caught up is let in again as soon as it says so.
+                let is_urgent = fenced || somebody_leaves(&node.image(), node.node_id());
+                tokio::select! {
+                    () = tokio::time::sleep_until(if is_urgent { urgent } else { due }) => break,
+                    Ok(()) = leading.changed() => break,
+                    Ok(()) = images.changed() => {}
+                }
             }
             leading.borrow_and_update();
             if node.is_stopping() {
@@ -243,31 +248,6 @@ impl ControllerHost {
         }
     }
 
-    /// Controlled shutdown: hands over what this broker leads, then is fenced. Gives up after a few seconds, and at
-    /// once where `controlled.shutdown.enable` is off.
-    pub(crate) fn leave_cluster(&self, node: &Node) {
-        if !node.config().broker.controlled_shutdown || self.broker_epoch() < 0 {
-            return;
-        }
-        let id = node.node_id();
-        let until = Instant::now() + LEAVE;
-        while Instant::now() < until {
-            let request = self.heartbeat_request(node, true);
-            match self.channel.ask_blocking(request, until.saturating_duration_since(Instant::now())) {
-                Ok(response) => match refusal(&response) {
-                    None if response.should_shut_down => {
-                        return info!("[BrokerLifecycleManager id={id}] controlled shutdown is through");
-                    }
-                    None => {}
-                    code => return warn!("controlled shutdown was refused: {code:?}"),
-                },
-                Err(error) => return warn!("controlled shutdown was not possible: {error}"),
-            }
-            std::thread::sleep(AGAIN);
-        }
-        warn!("controlled shutdown did not end within {} s; the node stops all the same", LEAVE.as_secs());
-    }
-
     /// Tells the controller where the replicas lie that were opened before this broker was registered.
     fn report_directories(&self, node: &Node) {
         let all = node.partitions().all();
@@ -313,7 +293,7 @@ impl ControllerHost {
         }
     }
 
-    fn heartbeat_request(&self, node: &Node, want_shut_down: bool) -> BrokerHeartbeatRequest {
+    pub(super) fn heartbeat_request(&self, node: &Node, want_shut_down: bool) -> BrokerHeartbeatRequest {
         let config = node.config();
         let offline = node.dirs().iter().filter(|dir| !dir.is_online()).map(|dir| dir.id());
         let is_cordoned =
@@ -331,7 +311,12 @@ impl ControllerHost {
     }
 }
 
-fn refusal(response: &BrokerHeartbeatResponse) -> Option<ErrorCode> {
+/// Whether another broker waits to be let go.
+fn somebody_leaves(image: &Image, own: i32) -> bool {
+    image.brokers.values().any(|broker| broker.id != own && broker.in_controlled_shutdown && !broker.fenced)
+}
+
+pub(super) fn refusal(response: &BrokerHeartbeatResponse) -> Option<ErrorCode> {
     match response.error_code {
         0 => None,
         code => Some(ErrorCode::from_i16(code).unwrap_or(ErrorCode::UnknownServerError)),

@@ -2,6 +2,9 @@
 //! brokers use among themselves. When that breaks and the listener refuses another, nobody is there any more: the
 //! active controller fences the broker at once instead of after `broker.session.timeout.ms`.
 //!
+//! A broker that is killed and started again at once may answer before it is missed. So its session is doubted as soon as
+//! the connection breaks, and its next life, which holds the same directories, is let in at once.
+//!
 //! Fencing is a decision about liveness only: a broker that lives all the same comes back with its next heartbeat. A
 //! broker that this controller never reached is left to its session: its address may be for others than controllers. So
 //! are silent hosts. Standby controllers look out as well, so that the next active one knows whom it has seen alive.
@@ -12,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_client::{ConnectError, Connection, Options};
-use ottla_metadata::Image;
+use ottla_metadata::{Decision, Image};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{debug, info};
@@ -80,6 +83,8 @@ async fn watch(node: Arc<Node>, id: i32, epoch: i64) {
                 (was_reached, refusals) = (true, 0);
                 let reason = connection.closed().await;
                 debug!("the connection to broker {id} ended: {reason}");
+                // Perhaps it is there again before anybody finds that it was away.
+                node.controller().doubt_broker(id, epoch);
                 sleep(PAUSE).await;
             }
             Err(Some(ConnectError::Refused { at })) if was_reached => {
@@ -113,6 +118,15 @@ async fn connect(node: &Node, id: i32) -> Result<Connection, Option<ConnectError
 }
 
 impl super::ControllerHost {
+    /// Tells this node's controller that a life of a broker may have ended.
+    fn doubt_broker(&self, id: i32, epoch: i64) {
+        let doubt = move |turn: &mut super::Turn<'_>| {
+            turn.controller.doubt(id, epoch);
+            Decision::read(())
+        };
+        self.submit(doubt, |_| {});
+    }
+
     /// Has this node's controller fence a broker that is gone, in the life that has this epoch. False where this node
     /// is not the active controller, or the broker has been fenced meanwhile.
     async fn fence_lost_broker(&self, id: i32, epoch: i64) -> bool {

@@ -175,6 +175,7 @@ pub(super) fn settings(config: &NodeConfig, cluster_id: &str) -> Settings {
         static_min_insync_replicas: config.topic_defaults.min_insync_replicas,
         static_unclean_leader_election: config.topic_defaults.unclean_leader_election,
         delete_topic_enable: config.topics.delete_enabled,
+        early_fencing: config.quorum.early_fencing,
         ..Settings::new(config.node_id, cluster_id)
     }
 }

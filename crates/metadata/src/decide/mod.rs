@@ -153,6 +153,9 @@ pub struct Settings {
     pub delete_topic_enable: bool,
     /// Elections one balancing pass may do.
     pub max_elections_per_pass: usize,
+    /// `ottla.early.fencing.enable`: whether a broker's next life is let in before the session of a former one ends
+    /// that is known to be over.
+    pub early_fencing: bool,
 }
 
 impl Settings {
@@ -168,6 +171,7 @@ impl Settings {
             static_unclean_leader_election: false,
             delete_topic_enable: true,
             max_elections_per_pass: 1_000,
+            early_fencing: true,
         }
     }
 }

@@ -15,10 +15,11 @@ use ottla_protocol::metadata_records::register_controller_record::{
     ControllerEndpoint, ControllerFeature, RegisterControllerRecord,
 };
 use ottla_records::uuid_text;
+use uuid::Uuid;
 
 use super::{Decision, Refusal, Sessions, View};
 use crate::features::{KRAFT_VERSION, LevelRange, METADATA_VERSION};
-use crate::image::directory;
+use crate::image::{Broker, directory};
 
 /// The first request version in which a broker says which epoch it stopped cleanly in.
 const CLEAN_SHUTDOWN_DETECTION: i16 = 3;
@@ -64,6 +65,9 @@ impl View<'_> {
         let known = self.image.broker(request.broker_id);
         if known.is_none_or(|known| known.incarnation_id != request.incarnation_id) {
             sessions.remove(request.broker_id);
+            if let Some(former) = known {
+                sessions.end(former.id, former.epoch);
+            }
         }
         sessions.register(request.broker_id, record.fenced);
         decision
@@ -102,6 +106,7 @@ impl View<'_> {
             && !same_life
             && !own_process
             && sessions.is_live(id, known.epoch, context.now_ms)
+            && !self.has_taken_over(known, request, sessions)
         {
             return Err(Refusal::new(
                 ErrorCode::DuplicateBrokerRegistration,
@@ -161,6 +166,21 @@ impl View<'_> {
         };
         records.push((MetadataRecord::RegisterBrokerRecord(record), version.register_broker_record()));
         Ok(Decision::of(records, response))
+    }
+
+    /// Whether the broker that asks works on a directory of a former life that may be dead: a running broker holds the
+    /// lock of each of its directories, so that life has ended. Its session, which nobody has confirmed, need not
+    /// be waited for. Kafka waits for it.
+    fn has_taken_over(
+        &self,
+        former: &Broker,
+        request: &BrokerRegistrationRequest,
+        sessions: &Sessions,
+    ) -> bool {
+        let is_same = |id: &Uuid| !directory::is_reserved(*id) && former.directories.contains(id);
+        self.settings.early_fencing
+            && sessions.is_doubted(former.id, former.epoch)
+            && request.log_dirs.iter().any(is_same)
     }
 
     fn check_directories(&self, request: &BrokerRegistrationRequest) -> Result<(), Refusal> {

@@ -1,9 +1,10 @@
 //! What the active controller remembers about brokers besides the log: last contact, reported offset, shutdown.
 //!
 //! Heartbeats would flood the log, so none of this survives a change of controllers; the new one gives every
-//! unfenced broker a full session again (Kafka's `BrokerHeartbeatManager` and `BrokerHeartbeatTracker`).
+//! unfenced broker a full session again (Kafka's `BrokerHeartbeatManager` and `BrokerHeartbeatTracker`). Such a session
+//! is doubted until the broker is heard of: its next life need not wait for the end of it (see `register`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_protocol::messages::broker_heartbeat_request::BrokerHeartbeatRequest;
 
@@ -46,16 +47,25 @@ pub struct Sessions {
     brokers: BTreeMap<i32, Session>,
     /// Last contact by broker id and epoch, so that a former life of a broker cannot keep its next one alive.
     contacts: BTreeMap<(i32, i64), i64>,
+    /// Sessions that may be of the dead: this controller only gave them when it became active, or the broker's
+    /// connection broke since it was heard of. A heartbeat ends the doubt.
+    doubted: BTreeSet<(i32, i64)>,
 }
 
 impl Sessions {
     /// Sessions as a controller begins with: every registered broker, the unfenced ones heard of just now.
     pub fn begin(image: &Image, timeout_ms: i64, now_ms: i64) -> Sessions {
-        let mut sessions = Sessions { timeout_ms, brokers: BTreeMap::new(), contacts: BTreeMap::new() };
+        let mut sessions = Sessions {
+            timeout_ms,
+            brokers: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            doubted: BTreeSet::new(),
+        };
         for broker in image.brokers.values() {
             sessions.register(broker.id, broker.fenced);
             if !broker.fenced {
                 sessions.contact(broker.id, broker.epoch, now_ms);
+                sessions.doubt(broker.id, broker.epoch);
             }
         }
         sessions
@@ -64,11 +74,25 @@ impl Sessions {
     /// Notes that a broker was heard of.
     pub fn contact(&mut self, id: i32, epoch: i64, now_ms: i64) {
         self.contacts.insert((id, epoch), now_ms);
+        self.doubted.remove(&(id, epoch));
+    }
+
+    /// Notes that nobody knows whether a broker still lives, although its session goes on.
+    pub(crate) fn doubt(&mut self, id: i32, epoch: i64) {
+        if self.contacts.contains_key(&(id, epoch)) {
+            self.doubted.insert((id, epoch));
+        }
+    }
+
+    /// Whether a session may be of a broker that is gone.
+    pub(super) fn is_doubted(&self, id: i32, epoch: i64) -> bool {
+        self.doubted.contains(&(id, epoch))
     }
 
     /// Forgets a contact: the broker was told to stop, so its next life need not wait for the session to expire.
     pub(super) fn end(&mut self, id: i32, epoch: i64) {
         self.contacts.remove(&(id, epoch));
+        self.doubted.remove(&(id, epoch));
     }
 
     /// When a broker was last heard of, in milliseconds.
@@ -94,7 +118,7 @@ impl Sessions {
     pub(super) fn take_expired(&mut self, now_ms: i64) -> Option<(i32, i64)> {
         let expired = self.contacts.iter().find(|&(_, &at)| self.is_expired(at, now_ms));
         let key = expired.map(|(&key, _)| key)?;
-        self.contacts.remove(&key);
+        self.end(key.0, key.1);
         Some(key)
     }
 
