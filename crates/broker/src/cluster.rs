@@ -200,13 +200,14 @@ impl Node {
     }
 
     /// New configurations of topics, or of this broker, for the partitions they concern.
-    fn reconfigure(&self, delta: &Delta, image: &Image) {
+    fn reconfigure(self: &Arc<Self>, delta: &Delta, image: &Image) {
         let changed = &delta.changes().configs;
         if changed.is_empty() {
             return;
         }
         if changed.iter().any(|resource| resource.kind == BROKER) {
             self.broker_configs_changed(image);
+            self.fetchers().resize(self);
             for partition in self.partitions().all() {
                 partition.configure(self.topic_config(image, partition.topic()));
             }

@@ -3,6 +3,7 @@
 //! What arrives together leaves together: all requests read in one wake-up are handled, then their responses leave in
 //! one vectored write. A request whose answer comes later holds back the connection's next requests, as in Kafka.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,6 +17,7 @@ use crate::dispatch;
 use crate::network::{NetThread, Open};
 use crate::outbox::{Outbox, Unsent};
 use crate::reply::{Outcome, Pending, Refusal};
+use crate::standing::Standing;
 
 /// A connection's own buffer above this size is given back when it is empty.
 const KEEP_BYTES: usize = 16 * 1024;
@@ -36,6 +38,8 @@ pub(crate) struct Peer {
     pub(crate) listener: Listener,
     /// A broker passed the client's request on in an envelope.
     pub(crate) forwarded: bool,
+    /// The session of the replica that fetches here.
+    pub(crate) standing: RefCell<Option<Rc<RefCell<Standing>>>>,
 }
 
 impl Peer {
@@ -46,6 +50,7 @@ impl Peer {
             listener_name: listener_name.into(),
             listener: Listener::Controller,
             forwarded: true,
+            standing: RefCell::default(),
         }
     }
 

@@ -33,10 +33,12 @@ mod node;
 mod outbox;
 mod partition;
 mod reply;
+mod standing;
 mod start_error;
 #[cfg(test)]
 mod status_doc;
 mod topic_names;
+mod vigil;
 mod wait;
 
 pub use node::Node;

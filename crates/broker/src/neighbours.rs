@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -10,8 +11,9 @@ use ottla_metadata::Image;
 use ottla_replication::leader::Proposal;
 use ottla_replication::{Broker, BrokerId, Brokers};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use crate::fetcher::Queue;
 use crate::partition::Partition;
 
 /// A registered broker, as far as replication is concerned.
@@ -32,8 +34,10 @@ pub(crate) struct Neighbours {
     /// Changes of in-sync replicas that wait for their turn at the controller.
     proposals: Mutex<Vec<Proposed>>,
     proposed: Notify,
-    /// Partitions follow somebody else, or a leader elsewhere, since the fetchers looked last.
-    followed: watch::Sender<()>,
+    /// The queues of the replica fetchers; none while there are no fetchers.
+    queues: ArcSwap<Vec<Arc<Queue>>>,
+    /// When each broker fetched last as a replica, whatever it fetched.
+    heard: ArcSwap<HashMap<BrokerId, AtomicI64>>,
 }
 
 /// A change of the in-sync replicas that a partition asks for.
@@ -54,7 +58,8 @@ impl Neighbours {
             brokers: ArcSwap::default(),
             proposals: Mutex::default(),
             proposed: Notify::new(),
-            followed: watch::Sender::new(()),
+            queues: ArcSwap::default(),
+            heard: ArcSwap::default(),
         })
     }
 
@@ -93,6 +98,12 @@ impl Neighbours {
         });
         let neighbours: HashMap<_, _> = neighbours.collect();
         if **self.brokers.load() != neighbours {
+            let before = self.heard.load();
+            let heard = |id: &BrokerId| {
+                let at = before.get(id).map_or(i64::MIN, |at| at.load(Ordering::Relaxed));
+                (*id, AtomicI64::new(at))
+            };
+            self.heard.store(Arc::new(neighbours.keys().map(heard).collect()));
             self.brokers.store(Arc::new(neighbours));
         }
     }
@@ -100,6 +111,13 @@ impl Neighbours {
     /// The rack of a broker.
     pub(crate) fn rack(&self, id: BrokerId) -> Option<Arc<str>> {
         self.brokers.load().get(&id).and_then(|known| known.rack.clone())
+    }
+
+    /// A broker fetches as a replica.
+    pub(crate) fn heard(&self, id: BrokerId) {
+        if let Some(at) = self.heard.load().get(&id) {
+            at.store(self.now_ms(), Ordering::Relaxed);
+        }
     }
 
     /// Hands a change of the in-sync replicas to whoever tells the controller.
@@ -119,19 +137,28 @@ impl Neighbours {
         }
     }
 
-    /// Tells the fetchers that there is something else to follow.
-    pub(crate) fn followers_changed(&self) {
-        self.followed.send_replace(());
+    /// Tells its fetcher that a partition follows somebody else, or nobody any more.
+    pub(crate) fn followers_changed(&self, partition: &Arc<Partition>) {
+        let queues = self.queues.load();
+        if !queues.is_empty() {
+            let spread = partition.topic_id().as_u128() as usize ^ partition.index() as usize;
+            queues[spread % queues.len()].push(partition.clone());
+        }
     }
 
-    /// Changes when there is something else to follow.
-    pub(crate) fn followed(&self) -> watch::Receiver<()> {
-        self.followed.subscribe()
+    /// There are other fetchers: one for each queue.
+    pub(crate) fn set_queues(&self, queues: Vec<Arc<Queue>>) {
+        self.queues.store(Arc::new(queues));
     }
 }
 
 impl Brokers for Neighbours {
     fn broker(&self, id: BrokerId) -> Option<Broker> {
         self.brokers.load().get(&id).map(|known| known.broker)
+    }
+
+    fn last_fetch_ms(&self, id: BrokerId) -> Option<i64> {
+        let at = self.heard.load().get(&id)?.load(Ordering::Relaxed);
+        (at != i64::MIN).then_some(at)
     }
 }

@@ -152,7 +152,7 @@ fn adopt(thread: &Rc<NetThread>, accepted: Accepted) -> io::Result<()> {
         socket.set_recv_buffer_size(thread.limits.receive_buffer_bytes as usize)?;
     }
     let stream = TcpStream::from_std(stream)?;
-    let peer = Peer { address, listener_name, listener, forwarded: false };
+    let peer = Peer { address, listener_name, listener, forwarded: false, standing: RefCell::default() };
     let active_ms = Cell::new(thread.running_ms());
     let open = Rc::new(Open { permit, active_ms, close: tokio::sync::Notify::new() });
     let number = thread.last_connection.get() + 1;

@@ -31,6 +31,7 @@ use crate::network::{self, Limits};
 use crate::partition::PartitionTable;
 use crate::start_error::StartError;
 use crate::topic_names;
+use crate::vigil;
 
 /// Lines of the log that clients may cause at once, and the milliseconds after which there is one more.
 const LINES: (u32, i64) = (200, 1_000);
@@ -240,14 +241,14 @@ impl Node {
             }
         }
         if !opened.timers {
-            tokio::spawn(lookout::run(self.clone()));
+            vigil::spawn(self, "lookout", lookout::run(self.clone()));
         } else {
-            tokio::spawn(self.groups.clone().run_timers());
-            tokio::spawn(housekeeping::run(self.clone()));
+            vigil::spawn(self, "group timer", self.groups.clone().run_timers());
+            vigil::spawn(self, "housekeeper", housekeeping::run(self.clone()));
             let node = self.clone();
-            tokio::spawn(async move { node.controller().live(&node).await });
-            tokio::spawn(isr::run(self.clone()));
-            tokio::spawn(isr::watch(self.clone()));
+            vigil::spawn(self, "heartbeat task", async move { node.controller().live(&node).await });
+            vigil::spawn(self, "ISR task", isr::run(self.clone()));
+            vigil::spawn(self, "ISR watch", isr::watch(self.clone()));
             if let Err(error) = self.fetchers.start(self) {
                 self.fail(&format!("the replica fetchers cannot start: {error}"));
             }
@@ -352,6 +353,10 @@ impl Node {
     /// The other brokers, as the partitions know them.
     pub(crate) fn neighbours(&self) -> &Arc<Neighbours> {
         &self.neighbours
+    }
+
+    pub(crate) fn fetchers(&self) -> &Fetchers {
+        &self.fetchers
     }
 
     pub(crate) fn partitions(&self) -> &PartitionTable {

@@ -36,11 +36,69 @@ impl Parked {
     }
 }
 
-/// The requests that wait for one partition. Empty, it is a word and a byte.
+/// The partitions of a replica's session that something happened to, as places in that session.
+#[derive(Debug, Default)]
+pub(crate) struct Hot {
+    places: Mutex<Vec<u32>>,
+    any: Notify,
+}
+
+impl Hot {
+    /// All places since the last time. Each may be noted anew once [`Watch::rearm`] was called for it.
+    pub(crate) fn take(&self) -> Vec<u32> {
+        std::mem::take(&mut *self.places.lock())
+    }
+
+    /// Sleeps until there is a place.
+    pub(crate) async fn woken(&self) {
+        while self.places.lock().is_empty() {
+            self.any.notified().await;
+        }
+    }
+}
+
+/// Watches one partition for a session, for as long as both are there: nobody has to park again and again.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    place: u32,
+    hot: Arc<Hot>,
+    /// Whether the place is among the hot ones.
+    noted: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Watch {
+    pub(crate) fn new(place: u32, hot: &Arc<Hot>) -> Arc<Watch> {
+        let (noted, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Watch { place, hot: hot.clone(), noted, closed })
+    }
+
+    fn wake(&self) {
+        if !self.noted.swap(true, Ordering::AcqRel) {
+            self.hot.places.lock().push(self.place);
+            self.hot.any.notify_one();
+        }
+    }
+
+    /// To be called before the partition is looked at: what happens from here on is noted again.
+    pub(crate) fn rearm(&self) {
+        // Not a mere store: what was done before a wake that changed nothing here is to be seen by the look.
+        self.noted.swap(false, Ordering::AcqRel);
+    }
+
+    /// Nobody is interested any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The requests that wait for one partition, and the sessions that watch it.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     parked: Mutex<Vec<Arc<Parked>>>,
     any: AtomicBool,
+    watches: Mutex<Vec<Arc<Watch>>>,
+    watched: AtomicBool,
 }
 
 impl Waiters {
@@ -53,8 +111,19 @@ impl Waiters {
         self.any.store(true, Ordering::SeqCst);
     }
 
+    /// Lets `watch` stay here. The caller must look at the partition afterwards: it may have moved before.
+    pub(crate) fn watch(&self, watch: &Arc<Watch>) {
+        let mut watches = self.watches.lock();
+        watches.retain(|other| !other.closed.load(Ordering::Relaxed) && !Arc::ptr_eq(other, watch));
+        watches.push(watch.clone());
+        self.watched.store(true, Ordering::SeqCst);
+    }
+
     /// Wakes everyone who waits here.
     pub(crate) fn wake_all(&self) {
+        if self.watched.load(Ordering::SeqCst) {
+            self.watches.lock().iter().for_each(|watch| watch.wake());
+        }
         if !self.any.load(Ordering::SeqCst) {
             return;
         }
@@ -80,6 +149,27 @@ mod tests {
         waiters.wake_all();
         parked.woken().await;
         assert!(waiters.parked.lock().is_empty());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_watch_notes_what_happens_until_it_is_closed() {
+        let (waiters, hot) = (Waiters::default(), Arc::<Hot>::default());
+        let (first, second) = (Watch::new(4, &hot), Watch::new(7, &hot));
+        waiters.watch(&first);
+        waiters.watch(&first);
+        waiters.watch(&second);
+        waiters.wake_all();
+        waiters.wake_all();
+        hot.woken().await;
+        assert_eq!(hot.take(), [4, 7], "each once");
+        waiters.wake_all();
+        assert!(hot.take().is_empty(), "nobody has looked since");
+        first.rearm();
+        waiters.wake_all();
+        assert_eq!(hot.take(), [4]);
+        first.close();
+        waiters.watch(&Watch::new(9, &hot));
+        assert_eq!(waiters.watches.lock().len(), 2);
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub trait Brokers {
     fn alive_epoch(&self, id: BrokerId) -> Option<BrokerEpoch> {
         self.broker(id).filter(|broker| !broker.fenced).map(|broker| broker.epoch)
     }
+
+    /// When a broker last fetched from this node as a replica, whichever partitions, in ms. To be said where a fetch is
+    /// told to [`crate::Leader::follower_fetched`] only of the partitions in which something changed.
+    fn last_fetch_ms(&self, _: BrokerId) -> Option<i64> {
+        None
+    }
 }
 
 impl<F: Fn(BrokerId) -> Option<Broker>> Brokers for F {

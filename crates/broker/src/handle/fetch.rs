@@ -1,6 +1,7 @@
 //! Fetch (key 1) for consumers and replicas: sessions, min and max bytes, isolation, and the wait for bytes that are not there yet.
 
 mod answer;
+mod replica;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::node::Node;
 use crate::partition::{FetchRead, Partition, Reader};
 use crate::reply::{Outcome, Refusal, Reply, ReplyTo};
 use crate::wait::Parked;
+use replica::Served;
 
 /// The first version that names topics by id (KIP-516).
 const IDS_FROM: i16 = 13;
@@ -77,34 +79,13 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
             t.partitions.iter().map(move |p| (topic.clone(), p))
         })
         .collect();
-    let ask = Ask {
-        id: request.session_id,
-        epoch: request.session_epoch,
-        uses_ids: version >= IDS_FROM,
-        wanted,
-        forgotten: &forgotten,
-    };
-    // Some of the partitions that a client names may be gone; more than there are would be nonsense.
-    let most = || 2 * node.partitions().count();
-    let plan = node.sessions().plan(ask, call.now_ms(), most, || Uuid::new_v4().as_u128() as i32);
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(error) => {
-            let error = match error {
-                SessionError::NotFound => ErrorCode::FetchSessionIdNotFound,
-                SessionError::InvalidEpoch => ErrorCode::InvalidFetchSessionEpoch,
-                SessionError::TopicIdMismatch => ErrorCode::FetchSessionTopicIdError,
-            };
-            return call.reply(&FetchResponse { error_code: error.code(), ..Default::default() });
-        }
-    };
     let max_bytes = request.max_bytes.clamp(0, node.config().requests.fetch_max_bytes) as usize;
-    let fetch = Fetch {
+    let mut fetch = Fetch {
         node: node.clone(),
         to: call.reply_to(),
         listener_name: call.peer.listener_name.clone(),
-        wanted: plan.wanted,
-        turn: plan.session,
+        wanted,
+        turn: None,
         min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
         max_bytes,
         replica: (replica_id >= 0).then_some((replica_id, request.replica_state.replica_epoch)),
@@ -112,14 +93,41 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         from_followers: version >= FOLLOWERS_FROM,
         rack: rack(&request, version, node),
     };
-    let look = fetch.look(true);
+    let (id, epoch, uses_ids) = (request.session_id, request.session_epoch, version >= IDS_FROM);
+    // Some of the partitions that a client names may be gone; more than there are would be nonsense.
+    let most = || 2 * node.partitions().count();
     let wait_ms = request.max_wait_ms.max(0) as u64;
+    if let Some(replica) = fetch.replica {
+        let ask = replica::Ask { id, epoch, uses_ids, forgotten: &forgotten, most: most() };
+        match replica::serve(call.peer, fetch, &ask, replica, wait_ms)? {
+            Served::Outcome(outcome) => return Ok(outcome),
+            Served::Refused(error) => return refuse(call, error),
+            Served::Alone(alone) => fetch = alone,
+        }
+    } else {
+        let wanted = std::mem::take(&mut fetch.wanted);
+        let ask = Ask { id, epoch, uses_ids, wanted, forgotten: &forgotten };
+        match node.sessions().plan(ask, call.now_ms(), most, || Uuid::new_v4().as_u128() as i32) {
+            Ok(plan) => (fetch.wanted, fetch.turn) = (plan.wanted, plan.session),
+            Err(error) => return refuse(call, error),
+        }
+    }
+    let look = fetch.look(true);
     if wait_ms == 0 || look.missing == fetch.wanted.len() || fetch.is_enough(&look) {
         return fetch.answer(look).map(Outcome::Reply);
     }
     let missing = look.missing;
     drop(look);
     Ok(Outcome::Later(Box::pin(fetch.wait(wait_ms, missing))))
+}
+
+fn refuse(call: &Call<'_>, error: SessionError) -> Result<Outcome, Refusal> {
+    let error = match error {
+        SessionError::NotFound => ErrorCode::FetchSessionIdNotFound,
+        SessionError::InvalidEpoch => ErrorCode::InvalidFetchSessionEpoch,
+        SessionError::TopicIdMismatch => ErrorCode::FetchSessionTopicIdError,
+    };
+    call.reply(&FetchResponse { error_code: error.code(), ..Default::default() })
 }
 
 /// The rack by which a nearer replica is looked for; empty for none.

@@ -11,7 +11,7 @@ mod replicate;
 mod role;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 
 use std::sync::Arc;

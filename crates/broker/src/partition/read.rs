@@ -25,6 +25,10 @@ pub(crate) struct FetchRead {
     pub(crate) diverging: Option<(i32, i64)>,
     /// Whether the replica that reads has not been told this high watermark yet.
     pub(crate) owes_watermark: bool,
+    /// Whether there is more than the reader has.
+    pub(crate) behind: bool,
+    /// Whether the replica that reads is not in sync: each of its fetches may bring it in.
+    pub(crate) joining: bool,
 }
 
 /// Who reads.
@@ -63,11 +67,11 @@ impl Partition {
                 Ends::Diverging(at) => Some((at.epoch, at.end_offset)),
                 Ends::Match => None,
             };
-        let mut owes_watermark = false;
+        let (mut owes_watermark, mut joining) = (false, false);
         if let Reader::Replica { id, broker_epoch, counts } = reader
             && diverging.is_none()
         {
-            owes_watermark = self.count(&mut state, want, id, broker_epoch, counts)?;
+            (owes_watermark, joining) = self.count(&mut state, want, id, broker_epoch, counts)?;
         }
         let log = state.log();
         let mut read = FetchRead {
@@ -78,12 +82,15 @@ impl Partition {
             aborted: Vec::new(),
             diverging,
             owes_watermark,
+            behind: false,
+            joining,
         };
         let (up_to, until) = match reader {
             Reader::Replica { .. } => (end, ReadUpTo::LogEnd),
             Reader::Client { committed: true, .. } => (read.last_stable_offset, ReadUpTo::LastStableOffset),
             Reader::Client { committed: false, .. } => (read.high_watermark, ReadUpTo::HighWatermark),
         };
+        read.behind = want.fetch_offset < up_to;
         let max_bytes = left.min(usize::try_from(want.max_bytes).unwrap_or(0));
         if diverging.is_some() || want.fetch_offset >= up_to || (max_bytes == 0 && !at_least_one) {
             return Ok(read);
@@ -99,7 +106,7 @@ impl Partition {
     }
 
     /// Takes a replica's fetch for what it says: its log ends where it reads on. Returns whether it has not been told
-    /// the high watermark yet.
+    /// the high watermark yet, and whether it is not in sync.
     fn count(
         self: &Arc<Self>,
         state: &mut State,
@@ -107,10 +114,10 @@ impl Partition {
         id: i32,
         broker_epoch: i64,
         counts: bool,
-    ) -> Result<bool, ErrorCode> {
+    ) -> Result<(bool, bool), ErrorCode> {
         let Role::Leads(leader) = &mut state.role else { return Err(ErrorCode::NotLeaderOrFollower) };
         if !counts {
-            return Ok(leader.owes_watermark(id));
+            return Ok((leader.owes_watermark(id), !leader.isr().contains(&id)));
         }
         let (offset, start) = (want.fetch_offset, want.log_start_offset);
         let now_ms = self.neighbours.now_ms();
@@ -129,14 +136,14 @@ impl Partition {
                     FetchRefused::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
                 }
             })?;
-        let owes = leader.owes_watermark(id);
+        let (owes, joining) = (leader.owes_watermark(id), !leader.isr().contains(&id));
         let moved = progress.high_watermark.is_some() || progress.low_watermark.is_some();
         self.advance(state, progress);
         if moved {
             // Produces with acks=all wait for this, and consumers. They look again when the lock is free.
             self.waiters.wake_all();
         }
-        Ok(owes)
+        Ok((owes, joining))
     }
 
     /// `replica` is answered with this high watermark.

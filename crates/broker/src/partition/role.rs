@@ -87,12 +87,12 @@ impl Partition {
         self.waiters.wake_all();
         if followed {
             // Whoever led before need not be asked any more.
-            self.neighbours.followers_changed();
+            self.neighbours.followers_changed(self);
         }
     }
 
     /// Follows another broker from now on.
-    pub(crate) fn follow(&self, leader: BrokerId, leader_epoch: i32, config: Arc<TopicConfig>) {
+    pub(crate) fn follow(self: &Arc<Self>, leader: BrokerId, leader_epoch: i32, config: Arc<TopicConfig>) {
         let mut state = self.state.lock();
         if state.gone || leader_epoch < state.leader_epoch {
             return;
@@ -111,16 +111,17 @@ impl Partition {
         state.leader_epoch = leader_epoch;
         drop(state);
         self.waiters.wake_all();
-        self.neighbours.followers_changed();
+        self.neighbours.followers_changed(self);
     }
 
     /// Nobody leads it.
-    pub(crate) fn resign(&self, leader_epoch: i32) {
+    pub(crate) fn resign(self: &Arc<Self>, leader_epoch: i32) {
         let mut state = self.state.lock();
         state.role = Role::Idle;
         state.leader_epoch = state.leader_epoch.max(leader_epoch);
         drop(state);
         self.waiters.wake_all();
+        self.neighbours.followers_changed(self);
     }
 
     /// Carries out what a leader's machine asks for. Whoever waits is woken by the caller, without the lock.
@@ -141,7 +142,11 @@ impl Partition {
             Role::Leads(leader) if leader.log_start() < start => {
                 leader.log_start_raised(start, &*self.neighbours)
             }
-            Role::Follows(follower) => return follower.log_start_raised(start),
+            Role::Follows(follower) if follower.log().start < start => {
+                follower.log_start_raised(start);
+                // The leader is to know.
+                return self.neighbours.followers_changed(self);
+            }
             _ => return,
         };
         self.advance(state, progress);
@@ -186,9 +191,9 @@ impl Partition {
     }
 
     /// The leader that this node follows, and in which epoch.
-    pub(crate) fn following(&self) -> Option<BrokerId> {
+    pub(crate) fn following(&self) -> Option<(BrokerId, i32)> {
         match &self.state.lock().role {
-            Role::Follows(follower) => Some(follower.leader()),
+            Role::Follows(follower) => Some((follower.leader(), follower.leader_epoch())),
             _ => None,
         }
     }

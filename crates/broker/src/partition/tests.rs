@@ -69,6 +69,18 @@ fn open(path: &Path, id: i32, topic_id: Uuid) -> Replica {
     Replica { id, partition: Arc::new(opened.expect("opened")), dir, config }
 }
 
+/// Partitions of one topic in a directory of their own, which nobody leads.
+pub(crate) fn partitions(count: i32) -> (TempDir, Vec<Arc<Partition>>) {
+    let path = tempfile::tempdir().expect("a directory");
+    let first = open(path.path(), 1, TOPIC);
+    let others = (1..count).map(|index| {
+        let (dir, config) = (&first.dir, first.config.clone());
+        Partition::open(dir, 0, "t", TOPIC, index, config, 86_400_000, 0, &neighbours(1)).expect("opened")
+    });
+    let others: Vec<Arc<Partition>> = others.map(Arc::new).collect();
+    (path, [first.partition].into_iter().chain(others).collect())
+}
+
 fn three() -> ([TempDir; 3], [Replica; 3]) {
     let paths = [(); 3].map(|()| tempfile::tempdir().expect("a directory"));
     let replicas = [1, 2, 3].map(|id| open(paths[id as usize - 1].path(), id, TOPIC));

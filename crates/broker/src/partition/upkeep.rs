@@ -75,7 +75,7 @@ impl Partition {
     }
 
     /// Puts the partition's directory aside for deletion; its files go after `file.delete.delay.ms`.
-    pub(crate) fn delete(&self, now_ms: i64) -> Result<(), Error> {
+    pub(crate) fn delete(self: &Arc<Self>, now_ms: i64) -> Result<(), Error> {
         let mut state = self.state.lock();
         if state.gone {
             return Ok(());
@@ -88,6 +88,7 @@ impl Partition {
         let delay_ms = state.config.file_delete_delay_ms;
         drop(state);
         self.waiters.wake_all();
+        self.neighbours.followers_changed(self);
         renamed?;
         self.log_dir.doom(doomed, now_ms + delay_ms);
         Ok(())

@@ -36,6 +36,15 @@ impl Leader {
     /// The own log ends at `log_end` now. The high watermark moves at once if the leader is alone in sync.
     pub fn appended(&mut self, log_end: Offset, brokers: &impl Brokers, now_ms: i64) -> Progress {
         invariants::leader_appends(self.log_end, log_end);
+        let half = self.settings.replica_lag_time_max_ms / 2;
+        for remote in &mut self.remotes {
+            // Whoever stands at the end of a log that rests goes on fetching it, though nobody is told of that.
+            if remote.stands_at(self.log_end, now_ms - half)
+                && let Some(at) = brokers.last_fetch_ms(remote.id)
+            {
+                remote.still_stood(at);
+            }
+        }
         self.log_end = log_end;
         let mut progress = Progress::default();
         self.advance_watermark(brokers, now_ms, &mut progress);

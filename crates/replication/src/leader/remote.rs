@@ -70,6 +70,19 @@ impl Remote {
         self.broker_epoch = Some(broker_epoch);
     }
 
+    /// Whether it has all there is, was once caught up, and was not heard of since `since_ms`.
+    pub(super) fn stands_at(&self, leader_end: Offset, since_ms: i64) -> bool {
+        self.log_end == Some(leader_end)
+            && self.last_caught_up_ms != NEVER
+            && self.last_caught_up_ms < since_ms
+    }
+
+    /// It stood at the leader's end when its broker fetched last.
+    pub(super) fn still_stood(&mut self, at_ms: i64) {
+        self.last_caught_up_ms = self.last_caught_up_ms.max(at_ms);
+        self.last_fetch_ms = self.last_fetch_ms.max(at_ms);
+    }
+
     /// Whether it has all there is, or had within the last `lag_ms`.
     pub fn is_caught_up(&self, leader_end: Offset, now_ms: i64, lag_ms: i64) -> bool {
         self.log_end == Some(leader_end)

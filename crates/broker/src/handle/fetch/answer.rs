@@ -90,7 +90,7 @@ impl Fetch {
         self.to.with_slices(&body, slices)
     }
 
-    fn partition_data(
+    pub(super) fn partition_data(
         &self,
         want: &Wanted,
         read: Result<FetchRead, ErrorCode>,
