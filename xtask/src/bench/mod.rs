@@ -7,6 +7,7 @@ mod cluster;
 mod floor;
 mod load;
 mod report;
+mod scale;
 mod still;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,7 +21,7 @@ use report::{Figures, Report};
 pub use floor::serve as serve_floor;
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--quick] [--only start|load|floor|partitions|cluster] [--against apache|ottla]
+usage: cargo xtask bench [--quick] [--only start|load|floor|partitions|cluster|scale] [--against apache|ottla]
 
   --quick      a tenth of the records and partitions: shows that it runs, not what is true
   --only PART  one part of it
@@ -57,7 +58,7 @@ pub fn run(words: &[&str]) -> Result<()> {
         }
     }
     ensure!(
-        only.is_none_or(|part| ["start", "load", "floor", "partitions", "cluster"].contains(&part)),
+        only.is_none_or(|part| ["start", "load", "floor", "partitions", "cluster", "scale"].contains(&part)),
         "{USAGE}"
     );
     let lacking = machine::lacking(&[Need::Jdk, Need::Maven]);
@@ -85,6 +86,10 @@ pub fn run(words: &[&str]) -> Result<()> {
         }
         if wanted("cluster") {
             cluster::measure(system, &load, &mut figures)?;
+        }
+        // Long: only where it is asked for.
+        if only == Some("scale") {
+            scale::measure(system, scale, &mut figures)?;
         }
         report.put(system, figures);
     }

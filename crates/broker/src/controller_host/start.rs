@@ -1,5 +1,6 @@
 //! How the quorum, the desk and the follower come into being.
 
+use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
@@ -7,10 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_config::{Listener, NodeConfig};
+use ottla_log::fs::Disk;
 use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::{Controller, MetadataError, Settings, features};
 use ottla_protocol::metadata_records::{FeatureLevelRecord, MetadataRecord};
-use ottla_quorum::{Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, SurveyError, format, survey};
+use ottla_quorum::{
+    Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, SurveyError, format, state_file, survey,
+};
 use ottla_raft::{Endpoints, HostPort, VersionRange, VoterSet};
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -45,13 +49,18 @@ impl Plan {
         dirs: &Dirs,
         bound_port: impl Fn(&str) -> Option<u16>,
     ) -> Result<Plan, StartError> {
+        let metadata_log = dirs.metadata.path().join(ottla_quorum::METADATA_DIRECTORY);
+        if config.roles.controller && !config.quorum.voter_change {
+            let voters = config.quorum.voters.iter().map(|voter| voter.id).collect();
+            check_voters(&**dirs.metadata.disk(), &metadata_log, voters)?;
+        }
         let controllers = resolve(&config.listeners.advertised_controllers, bound_port, &machine_name());
         look_over(dirs)?;
         Ok(Plan {
             bootstrap: read_bootstrap(dirs)?,
             replica: replica_config(config, dirs, &controllers),
             controllers,
-            metadata_log: dirs.metadata.path().join(ottla_quorum::METADATA_DIRECTORY),
+            metadata_log,
         })
     }
 }
@@ -215,6 +224,23 @@ fn understood(record: &Bytes) -> Result<(), String> {
     Err(MetadataError::UnsupportedFeature { name, level, min: range.min, max: range.max }.to_string())
 }
 
+/// A static list of voters that differs from the one under which this node has voted would be another quorum: two of
+/// them could each elect a leader. Kafka before 3.9 refuses it, in the same words; later releases take the new list.
+fn check_voters(disk: &dyn Disk, metadata_log: &Path, mut configured: Vec<i32>) -> Result<(), StartError> {
+    let election = state_file::read(disk, metadata_log);
+    let stored = election.map_err(|error| StartError::Quorum(error.to_string()))?;
+    // A dynamic quorum has its voters in the log.
+    let Some(mut stored) = stored.map(|election| election.voters).filter(|voters| !voters.is_empty()) else {
+        return Ok(());
+    };
+    stored.sort_unstable();
+    configured.sort_unstable();
+    if configured.is_empty() || configured == stored {
+        return Ok(());
+    }
+    Err(StartError::Voters { configured, stored, path: metadata_log.join(state_file::FILE_NAME) })
+}
+
 /// The records that a new cluster begins with.
 fn read_bootstrap(dirs: &Dirs) -> Result<Bootstrap, StartError> {
     let path = dirs.metadata.path();
@@ -304,6 +330,7 @@ fn replica_config(config: &NodeConfig, dirs: &Dirs, controllers: &[Listener]) ->
 mod tests {
     use super::*;
     use ottla_config::SecurityProtocol;
+    use ottla_log::fs::RealDisk;
     use ottla_metadata::MetadataVersion;
 
     fn listener(name: &str, host: Option<&str>, port: u16) -> Listener {
@@ -320,6 +347,28 @@ mod tests {
         let listeners = [listener("A", None, 0), listener("B", Some("h"), 9)];
         let resolved = resolve(&listeners, |name| (name == "A").then_some(4711), "me");
         assert_eq!(resolved, [listener("A", Some("me"), 4711), listener("B", Some("h"), 9)]);
+    }
+
+    #[test]
+    fn another_list_of_voters_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |voters: &[i32]| check_voters(&RealDisk, dir.path(), voters.to_vec());
+        assert!(check(&[1]).is_ok(), "this node has not voted");
+        let mut election = ottla_raft::Election {
+            epoch: 3,
+            leader: None,
+            voted: None,
+            voters: vec![2, 1],
+            kraft_version: 0,
+        };
+        state_file::write(&RealDisk, dir.path(), &election).unwrap();
+        assert!(check(&[1, 2]).is_ok() && check(&[]).is_ok());
+        let error = check(&[1, 2, 3]).unwrap_err().to_string();
+        let sentence = "Configured voter set: [1, 2, 3] is different from the voter set read from the state file: [1, 2].";
+        assert!(error.contains(sentence) && error.contains("quorum-state"), "{error}");
+        election.kraft_version = 1;
+        state_file::write(&RealDisk, dir.path(), &election).unwrap();
+        assert!(check(&[7]).is_ok(), "its voters are in the log");
     }
 
     #[test]

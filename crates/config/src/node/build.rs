@@ -189,6 +189,7 @@ fn quorum(settings: &Settings) -> Quorum {
         fetch_snapshot_max_bytes: settings.int("controller.quorum.fetch.snapshot.max.bytes"),
         early_election: settings.boolean("ottla.early.election.enable"),
         early_fencing: settings.boolean("ottla.early.fencing.enable"),
+        voter_change: settings.boolean("ottla.voter.change.enable"),
     }
 }
 

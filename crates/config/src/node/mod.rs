@@ -142,6 +142,8 @@ pub struct Quorum {
     pub early_election: bool,
     /// `ottla.early.fencing.enable`
     pub early_fencing: bool,
+    /// `ottla.voter.change.enable`
+    pub voter_change: bool,
 }
 
 /// `metadata.*`
