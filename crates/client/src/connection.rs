@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::handshake::{self, Versions};
 use crate::io::{self, Outgoing, Pending};
+use crate::posted::Posted;
 use crate::{CallError, CloseReason, ConnectError};
 
 /// Requests that may wait for the socket; whoever sends more waits.
@@ -224,17 +225,9 @@ impl Connection {
         request: &M,
         within: Option<Duration>,
     ) -> Result<Bytes, CallError> {
-        M::check_version(version)
-            .map_err(|_| ottla_protocol::wire::EncodeError::Version { name: M::NAME, version })?;
-        let head = self.head(api, version)?;
-        let mut w = Writer::new(head.bytes, version, M::is_flexible(version));
-        request.write(&mut w)?;
-        let size = w.written_bytes() - LENGTH_BYTES;
-        self.check_size(size)?;
-        w.buf()[..LENGTH_BYTES].copy_from_slice(&(size as i32).to_be_bytes());
-        let (bytes, gathered) = w.into_parts();
+        let (correlation, pieces) = self.encode(api, version, request)?;
         let within = within.unwrap_or(self.0.request_timeout);
-        let answer = self.wait(head.correlation, io::pieces(bytes, gathered), within).await?;
+        let answer = self.wait(correlation, pieces, within).await?;
         body_of(api, version, answer)
     }
 
@@ -254,25 +247,58 @@ impl Connection {
 
     /// Sends, and waits for the answer; a caller that goes away is forgotten.
     async fn wait(&self, correlation: i32, pieces: Outgoing, within: Duration) -> Result<Bytes, CallError> {
-        struct Forget<'a>(&'a Pending, i32);
-        impl Drop for Forget<'_> {
-            fn drop(&mut self) {
-                self.0.remove(self.1);
-            }
-        }
+        let both = async { self.post(correlation, pieces).await?.answer().await };
+        tokio::time::timeout(within, both).await.unwrap_or(Err(CallError::Timeout(within)))
+    }
+
+    /// Hands a request over to the socket's task: what is posted later is sent later.
+    async fn post(&self, correlation: i32, pieces: Outgoing) -> Result<Posted, CallError> {
         let (tell, answer) = oneshot::channel();
         self.0.pending.add(correlation, tell)?;
-        let _forget = Forget(&self.0.pending, correlation);
-        let both = async {
-            if self.0.outgoing.send(pieces).await.is_err() {
-                return Err(CallError::Closed(self.close_reason().unwrap_or(CloseReason::Local)));
-            }
-            match answer.await {
-                Ok(answer) => answer,
-                Err(_) => Err(CallError::Closed(self.close_reason().unwrap_or(CloseReason::Local))),
-            }
-        };
-        tokio::time::timeout(within, both).await.unwrap_or(Err(CallError::Timeout(within)))
+        let posted = Posted::new(self.clone(), correlation, answer);
+        self.hand_over(pieces).await?;
+        Ok(posted)
+    }
+
+    /// The call is not waited for any more.
+    pub(crate) fn forget(&self, correlation: i32) {
+        self.0.pending.remove(correlation);
+    }
+
+    async fn hand_over(&self, pieces: Outgoing) -> Result<(), CallError> {
+        let sent = self.0.outgoing.send(pieces).await;
+        sent.map_err(|_| CallError::Closed(self.close_reason().unwrap_or(CloseReason::Local)))
+    }
+
+    /// Sends a request, and gives back the wait for its answer: requests begun one after the other are sent in that
+    /// order, whoever waits for which.
+    pub(crate) async fn begin<R: Request>(&self, version: i16, request: &R) -> Result<Posted, CallError> {
+        let (correlation, pieces) = self.encode(api_of::<R>(), version, request)?;
+        self.post(correlation, pieces).await
+    }
+
+    /// Sends a request that has no answer (Produce with `acks=0`).
+    pub(crate) async fn tell<R: Request>(&self, version: i16, request: &R) -> Result<(), CallError> {
+        let (_, pieces) = self.encode(api_of::<R>(), version, request)?;
+        self.hand_over(pieces).await
+    }
+
+    fn encode<M: Message>(
+        &self,
+        api: ApiKey,
+        version: i16,
+        request: &M,
+    ) -> Result<(i32, Outgoing), CallError> {
+        M::check_version(version)
+            .map_err(|_| ottla_protocol::wire::EncodeError::Version { name: M::NAME, version })?;
+        let head = self.head(api, version)?;
+        let mut w = Writer::new(head.bytes, version, M::is_flexible(version));
+        request.write(&mut w)?;
+        let size = w.written_bytes() - LENGTH_BYTES;
+        self.check_size(size)?;
+        w.buf()[..LENGTH_BYTES].copy_from_slice(&(size as i32).to_be_bytes());
+        let (bytes, gathered) = w.into_parts();
+        Ok((head.correlation, io::pieces(bytes, gathered)))
     }
 }
 
@@ -281,12 +307,12 @@ struct Head {
     bytes: Vec<u8>,
 }
 
-fn api_of<R: Request>() -> ApiKey {
+pub(crate) fn api_of<R: Request>() -> ApiKey {
     ApiKey::from_i16(R::KEY).expect("CLIENT-4 every request has an API key")
 }
 
 /// The body behind the head of a response.
-fn body_of(api: ApiKey, version: i16, answer: Bytes) -> Result<Bytes, CallError> {
+pub(crate) fn body_of(api: ApiKey, version: i16, answer: Bytes) -> Result<Bytes, CallError> {
     if api.response_header_version(version) == 0 {
         return Ok(answer);
     }

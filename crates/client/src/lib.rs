@@ -2,16 +2,21 @@
 //!
 //! * [`Connection`]: one TCP connection; pipelined, multiplexed, typed calls with deadlines. Cheap to clone.
 //! * [`Cluster`]: bootstrap, nodes, routing, calls that are made again as Kafka's admin client does.
+//! * [`Consumer`]: partitions of its own or those that a group gives it; records borrowed from whole batches.
+//! * [`Producer`]: records in, batches out; idempotent unless told otherwise.
 //! * [`Properties`]: a client's configuration, with Kafka's keys and defaults.
 //! * [`Peers`]: one connection per peer, made on demand, with a pause after a failure; tells when one broke.
 
 pub mod cluster;
 mod connection;
+pub mod consumer;
 mod errors;
 pub mod exception;
 mod handshake;
 mod io;
 mod peers;
+mod posted;
+pub mod producer;
 pub mod properties;
 
 pub use cluster::{
@@ -19,7 +24,11 @@ pub use cluster::{
     TopicPartition,
 };
 pub use connection::{Connection, Options};
+pub use consumer::{
+    Committed, Consumer, ConsumerError, ConsumerRecord, ConsumerStats, Fetched, Polled, Start,
+};
 pub use errors::{CallError, CloseReason, ConnectError};
 pub use handshake::Versions;
 pub use peers::{Backoff, Peer, PeerEvent, Peers};
+pub use producer::{Delivered, Producer, ProducerError, ProducerStats, Sent, ToSend};
 pub use properties::{Properties, PropertiesError, Role, Unknown};

@@ -101,6 +101,11 @@ impl BatchBuilder {
         }
     }
 
+    /// Makes room for `bytes` of records at once.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.body.reserve(bytes);
+    }
+
     /// Sets the partition leader epoch.
     #[must_use]
     pub fn leader_epoch(mut self, epoch: LeaderEpoch) -> Self {

@@ -35,7 +35,7 @@ impl Cluster {
     where
         R::Response: Answer,
     {
-        self.routed(Target::Any, request).await
+        self.routed(Target::Any, i16::MAX, request).await
     }
 
     /// Asks the controller: over any broker, which passes the request on, or the active one itself.
@@ -46,7 +46,7 @@ impl Cluster {
     where
         R::Response: Answer,
     {
-        self.routed(Target::Controller, request).await
+        self.routed(Target::Controller, i16::MAX, request).await
     }
 
     /// Asks one node.
@@ -57,7 +57,7 @@ impl Cluster {
     where
         R::Response: Answer,
     {
-        self.routed(Target::Node(id), request).await
+        self.routed(Target::Node(id), i16::MAX, request).await
     }
 
     /// Asks the coordinator of a group, a transactional id or share-group state.
@@ -73,7 +73,35 @@ impl Cluster {
     where
         R::Response: Answer,
     {
-        self.routed(Target::Coordinator(kind, key), request).await
+        self.routed(Target::Coordinator(kind, key), i16::MAX, request).await
+    }
+
+    /// As [`Cluster::coordinator`], in no later version than `most`.
+    pub(crate) async fn coordinator_at<R: Request>(
+        &self,
+        kind: CoordinatorKind,
+        key: &str,
+        most: i16,
+        request: &R,
+    ) -> Result<R::Response, ClusterError>
+    where
+        R::Response: Answer,
+    {
+        self.routed(Target::Coordinator(kind, key), most, request).await
+    }
+
+    /// Asks the coordinator once; what follows from the answer, or from none, is the caller's.
+    pub(crate) async fn ask_coordinator<R: Request>(
+        &self,
+        kind: CoordinatorKind,
+        key: &str,
+        request: &R,
+        within: Duration,
+    ) -> Result<R::Response, ClusterError> {
+        let line = self.line_to(Target::Coordinator(kind, key)).await?;
+        let version = line.connection.version_of::<R>().map_err(|why| failed(&line, R::NAME, why))?;
+        let answer = line.connection.call_within(version, request, within).await;
+        answer.map_err(|why| failed(&line, R::NAME, why))
     }
 
     /// Asks every live node, side by side; in the order of their ids.
@@ -200,7 +228,12 @@ impl Cluster {
     }
 
     /// Sends until there is an answer that does not ask for another attempt, or time is over.
-    async fn routed<R: Request>(&self, target: Target<'_>, request: &R) -> Result<R::Response, ClusterError>
+    async fn routed<R: Request>(
+        &self,
+        target: Target<'_>,
+        most: i16,
+        request: &R,
+    ) -> Result<R::Response, ClusterError>
     where
         R::Response: Answer,
     {
@@ -211,7 +244,7 @@ impl Cluster {
             let error = match self.line_to(target).await {
                 Ok(line) => {
                     unreachable_since = None;
-                    match self.once(&line, request, until).await {
+                    match self.once(&line, most, request, until).await {
                         Ok(answer) if !asks_again(&answer) => return Ok(answer),
                         Ok(answer) if Instant::now() >= until => return Ok(answer),
                         Ok(answer) => ClusterError::of_code(R::NAME, first_code(&answer), None),
@@ -261,12 +294,13 @@ impl Cluster {
     async fn once<R: Request>(
         &self,
         line: &Line,
+        most: i16,
         request: &R,
         until: Instant,
     ) -> Result<R::Response, ClusterError> {
         let left = until.saturating_duration_since(Instant::now());
         let within = self.0.settings.options.request_timeout.min(left).max(Duration::from_millis(1));
-        let version = line.connection.version_of::<R>().map_err(|why| failed(line, R::NAME, why))?;
+        let version = line.connection.version_of::<R>().map_err(|why| failed(line, R::NAME, why))?.min(most);
         let answer = line.connection.call_within(version, request, within).await;
         answer.map_err(|why| failed(line, R::NAME, why))
     }

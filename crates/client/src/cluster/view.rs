@@ -99,6 +99,24 @@ impl Cluster {
         self.see(cluster_id, answer.controller_id, nodes.collect());
     }
 
+    /// Whether the cluster has named this node.
+    pub(crate) fn knows(&self, id: i32) -> bool {
+        self.0.view.read().nodes.iter().any(|node| node.id == id)
+    }
+
+    /// A node that an answer names beside a new leader (KIP-951).
+    pub(crate) fn learn_node(&self, id: i32, host: &str, port: i32, rack: Option<String>) {
+        let node = Node { id, host: host.to_owned(), port: port as u16, rack, fenced: false };
+        let mut view = self.0.view.write();
+        match view.nodes.iter_mut().find(|known| known.id == id) {
+            Some(known) => *known = node,
+            None => {
+                view.nodes.push(node);
+                view.nodes.sort_by_key(|node| node.id);
+            }
+        }
+    }
+
     fn see(&self, cluster_id: String, controller_id: i32, mut nodes: Vec<Node>) {
         // A node that knows no other, not even itself, has not heard of the cluster yet.
         if nodes.is_empty() {
