@@ -24,6 +24,7 @@ pub mod features;
 pub mod image;
 pub mod random;
 pub mod snapshot;
+mod understood;
 
 pub use controller::Controller;
 pub use decide::{Decision, Record, Refusal, Settings};
@@ -31,3 +32,4 @@ pub use delta::{Delta, Loader};
 pub use error::MetadataError;
 pub use features::MetadataVersion;
 pub use image::Image;
+pub use understood::understood;

@@ -39,8 +39,8 @@ pub enum SurveyError {
     },
 }
 
-/// Gives every record that a start would replay, and some before them, to `record`: those of the newest snapshot and
-/// of the log behind it, committed or not; and the level of `kraft.version` wherever it is set to `kraft_version`.
+/// Gives every record that a start would replay to `record`: those of the newest snapshot and of the log behind it,
+/// committed or not; and the level of `kraft.version` wherever it is set to `kraft_version`.
 /// Changes nothing and stops quietly where the log is damaged: recovery knows what to say of that.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ pub fn survey(
     for (at, (_, name)) in segments.iter().enumerate() {
         // It ends where the next one begins.
         if segments.get(at + 1).is_none_or(|(next, _)| *next > from) {
-            segment(disk, &directory.join(name), record, kraft_version)?;
+            segment(disk, &directory.join(name), from, record, kraft_version)?;
         }
     }
     Ok(())
@@ -109,6 +109,7 @@ fn snapshot(
 fn segment(
     disk: &dyn Disk,
     path: &Path,
+    from: i64,
     record: &mut dyn FnMut(&Bytes) -> Result<(), String>,
     kraft_version: &mut dyn FnMut(i16) -> Result<(), String>,
 ) -> Result<(), SurveyError> {
@@ -126,10 +127,8 @@ fn segment(
                 Ok(batch) => {
                     let _ = run.split_to(batch.size);
                     position += batch.size as u64;
-                    look(&batch, record, kraft_version).map_err(|(offset, why)| SurveyError::Refused {
-                        path: path.to_owned(),
-                        place: format!("offset {offset}"),
-                        why,
+                    look(&batch, from, record, kraft_version).map_err(|(offset, why)| {
+                        SurveyError::Refused { path: path.to_owned(), place: format!("offset {offset}"), why }
                     })?;
                 }
                 // The rest of it is in the file, or it is where the log ends.
@@ -152,9 +151,13 @@ fn segment(
 
 fn look(
     batch: &Decoded,
+    from: i64,
     record: &mut dyn FnMut(&Bytes) -> Result<(), String>,
     kraft_version: &mut dyn FnMut(i16) -> Result<(), String>,
 ) -> Result<(), (i64, String)> {
+    if batch.last_offset < from {
+        return Ok(());
+    }
     for (offset, value) in (batch.base_offset..).zip(&batch.values) {
         record(value).map_err(|why| (offset, why))?;
     }

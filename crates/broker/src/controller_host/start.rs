@@ -10,8 +10,8 @@ use bytes::Bytes;
 use ottla_config::{Listener, NodeConfig};
 use ottla_log::fs::Disk;
 use ottla_metadata::decide::Bootstrap;
-use ottla_metadata::{Controller, MetadataError, Settings, features};
-use ottla_protocol::metadata_records::{FeatureLevelRecord, MetadataRecord};
+use ottla_metadata::{Controller, MetadataError, Settings, features, understood};
+use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_quorum::{
     Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, SurveyError, format, state_file, survey,
 };
@@ -193,7 +193,7 @@ pub(super) fn settings(config: &NodeConfig, cluster_id: &str) -> Settings {
 /// later, with the directory in its hands.
 fn look_over(dirs: &Dirs) -> Result<(), StartError> {
     let path = dirs.metadata.path();
-    survey(&**dirs.metadata.disk(), path, &mut |record| understood(record), &mut |level| {
+    survey(&**dirs.metadata.disk(), path, &mut |record| understood(record).map(drop), &mut |level| {
         let (name, min, max) = (features::KRAFT_VERSION, KRAFT_VERSIONS.min, KRAFT_VERSIONS.max);
         if (min..=max).contains(&level) {
             return Ok(());
@@ -209,19 +209,6 @@ fn look_over(dirs: &Dirs) -> Result<(), StartError> {
             "{error}\n    nothing was changed; next: put back a copy of this directory, or, if its topics are not needed, format the node anew"
         )),
     })
-}
-
-/// Whether a record is of a kind, version and level that this release can replay.
-fn understood(record: &Bytes) -> Result<(), String> {
-    let (record, _) = MetadataRecord::decode_framed(record)
-        .map_err(|error| format!("a metadata record that this release does not know: {error}"))?;
-    let MetadataRecord::FeatureLevelRecord(feature) = record else { return Ok(()) };
-    let range = features::supported_range(&feature.name);
-    if feature.name == features::KRAFT_VERSION || range.contains(feature.feature_level) {
-        return Ok(());
-    }
-    let FeatureLevelRecord { name, feature_level: level } = feature;
-    Err(MetadataError::UnsupportedFeature { name, level, min: range.min, max: range.max }.to_string())
 }
 
 /// A static list of voters that differs from the one under which this node has voted would be another quorum: two of
@@ -382,21 +369,5 @@ mod tests {
         assert_eq!(bootstrap(&values).unwrap().version(), MetadataVersion::LATEST);
         assert!(bootstrap(&[]).unwrap_err().contains("no metadata.version"));
         assert!(bootstrap(&[Bytes::from_static(&[9])]).unwrap_err().contains("record 0"));
-    }
-
-    #[test]
-    fn records_of_a_newer_release_are_named() {
-        let level = |name: &str, level: i16| {
-            let record = FeatureLevelRecord { name: name.to_owned(), feature_level: level };
-            understood(&Bytes::from(MetadataRecord::from(record).encode_framed(0).unwrap()))
-        };
-        assert_eq!(level("metadata.version", MetadataVersion::LATEST.level()), Ok(()));
-        assert_eq!(level("kraft.version", 1), Ok(()), "a stray one is passed over");
-        let newer = level("metadata.version", MetadataVersion::LATEST.level() + 1).unwrap_err();
-        assert!(newer.contains("metadata.version level 31 is not supported"), "{newer}");
-        assert!(level("quite.new.version", 1).unwrap_err().contains("quite.new.version"));
-        // Of a kind that is not known, and in a version that is not.
-        assert!(understood(&Bytes::from_static(&[1, 99, 0, 0])).unwrap_err().contains("99"));
-        assert!(understood(&Bytes::from_static(&[1, 2, 7, 0])).is_err());
     }
 }

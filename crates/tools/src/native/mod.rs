@@ -2,6 +2,7 @@
 //! 1 an error, 2 a command line that says nothing). They are found by their bare name alone; `kafka-NAME` is Kafka's.
 
 pub mod config;
+mod doctor;
 mod status;
 mod topic;
 mod view;
@@ -16,6 +17,7 @@ use crate::Tool;
 pub fn find(name: &str) -> Option<Tool> {
     Some(match name {
         "config" => config::run,
+        "doctor" => doctor::run,
         "health" => status::health,
         "status" => status::status,
         "topic" => topic::run,

@@ -181,6 +181,12 @@ fn swap(nodes: &mut Nodes, id: i32, to: System, kill_after: Option<Duration>) ->
     nodes.stop(id)?;
     let stopped = start.elapsed();
     nodes.give(id, to)?;
+    if to == O {
+        let file = nodes.all.iter().find(|n| n.id == id).context("the node")?.file();
+        let mut doctor = O.program("doctor")?;
+        let text = process::checked(doctor.arg("--before-move").arg(file), Duration::from_secs(20))?;
+        ensure!(text.contains("ready to move") && text.contains("stopped cleanly"), "doctor: {text}");
+    }
     nodes.start(id)?;
     if let Some(after) = kill_after {
         std::thread::sleep(after);

@@ -76,9 +76,13 @@ fn met(site: &Site, frame: &[u8], words: &str) -> Result<()> {
     let before = contents(&site.data());
     let outcome =
         start_refused(site, &["newer release wrote this", "nothing in", "next: start this node with", words]);
+    let mut doctor = System::Ottla.program("doctor")?;
+    let said = process::capture(doctor.arg("--before-move").arg(site.properties()), LIMIT)?;
     let after = contents(&site.data());
     fs::write(&log, &sound)?;
     outcome?;
+    let named = said.status.code() == Some(1) && said.stdout.contains("STOPS") && said.stdout.contains(words);
+    ensure!(named, "doctor ended with {}{}", said.status, said.tail());
     for (path, bytes) in &before {
         ensure!(after.get(path) == Some(bytes), "{} is not what it was", path.display());
     }

@@ -1,0 +1,318 @@
+//! `ottla doctor --before-move FILE`: what would not work if this node of Apache Kafka were started as Ottla, before
+//! anything is touched.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use ottla_config::{NodeConfig, Problem};
+use ottla_log::MetaProperties;
+use ottla_log::fs::RealDisk;
+use ottla_metadata::image::{ConfigResource, Image};
+use ottla_metadata::{Delta, understood};
+use ottla_protocol::metadata_records::MetadataRecord;
+use ottla_quorum::survey;
+
+use super::{end, parse};
+
+/// Looks at a node of Apache Kafka before it becomes Ottla's; changes nothing. Exit code 0: nothing stops it.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The node's server.properties.
+    #[arg(long, value_name = "FILE", required = true)]
+    before_move: PathBuf,
+}
+
+/// What was found, in the order in which it was looked for.
+#[derive(Debug, Default)]
+struct Findings {
+    lines: Vec<String>,
+    /// What keeps the node from starting, and what works differently.
+    stops: usize,
+    odd: usize,
+}
+
+impl Findings {
+    fn good(&mut self, what: impl Display) {
+        self.lines.push(format!("good    {what}"));
+    }
+
+    fn know(&mut self, what: impl Display) {
+        self.odd += 1;
+        self.lines.push(format!("know    {what}"));
+    }
+
+    fn stop(&mut self, what: impl Display) {
+        self.stops += 1;
+        self.lines.push(format!("STOPS   {what}"));
+    }
+}
+
+pub(super) fn run(args: &[OsString]) -> ExitCode {
+    let wanted: Arguments = match parse("doctor", args) {
+        Ok(wanted) => wanted,
+        Err(code) => return code,
+    };
+    end(look(&wanted.before_move).map(|findings| {
+        for line in &findings.lines {
+            println!("{line}");
+        }
+        match (findings.stops, findings.odd) {
+            (0, 0) => println!("ready to move"),
+            (0, odd) => println!("ready to move, {odd} to know"),
+            (stops, _) => println!("not ready: {stops} would stop it; nothing was changed"),
+        }
+        ExitCode::from(u8::from(findings.stops > 0))
+    }))
+}
+
+fn look(file: &Path) -> Result<Findings, String> {
+    let shown = file.display().to_string();
+    let bytes = std::fs::read(file)
+        .map_err(|error| format!("{shown}: cannot read the configuration file: {error}"))?;
+    let mut findings = Findings::default();
+    match NodeConfig::load(&shown, &bytes, &[]) {
+        Ok(loaded) => {
+            the_file(&mut findings, &shown, &loaded.unserved, &loaded.warnings);
+            directories(&mut findings, &loaded.config);
+        }
+        Err(problems) => the_file(&mut findings, &shown, &problems.errors, &problems.warnings),
+    }
+    Ok(findings)
+}
+
+fn the_file(findings: &mut Findings, shown: &str, errors: &[Problem], warnings: &[Problem]) {
+    errors.iter().for_each(|error| findings.stop(error));
+    warnings.iter().for_each(|warning| findings.know(warning));
+    if errors.is_empty() {
+        findings.good(format_args!("{shown}: every key is served, or has no effect"));
+    }
+}
+
+fn directories(findings: &mut Findings, config: &NodeConfig) {
+    let mut all = true;
+    for dir in config.dirs.all() {
+        let path = Path::new(dir);
+        match MetaProperties::read(&RealDisk, path) {
+            Ok(Some(properties)) if properties.node_id == Some(config.node_id) => {}
+            Ok(Some(properties)) => {
+                let stored = properties.node_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+                findings
+                    .stop(format_args!("{dir}: it is of node {stored}, the file of node {}", config.node_id));
+                all = false;
+                continue;
+            }
+            Ok(None) => {
+                findings.stop(format_args!("{dir}: not formatted, there is nothing to move"));
+                all = false;
+                continue;
+            }
+            Err(error) => {
+                findings.stop(format_args!("{dir}/meta.properties: {error}"));
+                all = false;
+                continue;
+            }
+        }
+        if path.join(".kafka_cleanshutdown").exists() {
+            findings.good(format_args!("{dir}: stopped cleanly"));
+        } else {
+            findings.know(format_args!(
+                "{dir}: its node runs, or did not stop cleanly: stop it with kafka-server-stop.sh first; after a kill either program recovers the directory"
+            ));
+        }
+    }
+    if all {
+        metadata(findings, config);
+    }
+}
+
+/// Everything that the metadata log says, replayed as a start would.
+fn metadata(findings: &mut Findings, config: &NodeConfig) {
+    let dir = Path::new(&config.dirs.metadata);
+    let mut delta = Delta::new(Image::default());
+    let mut odd = None;
+    let mut record = |value: &bytes::Bytes| {
+        let record = understood(value)?;
+        let transaction = matches!(
+            record,
+            MetadataRecord::BeginTransactionRecord(_)
+                | MetadataRecord::EndTransactionRecord(_)
+                | MetadataRecord::AbortTransactionRecord(_)
+        );
+        // What was never committed may not fit; a start cuts it off.
+        if !transaction && let Err(error) = delta.replay(&record) {
+            odd.get_or_insert_with(|| error.to_string());
+        }
+        Ok(())
+    };
+    let mut level = |level: i16| {
+        if (0..=1).contains(&level) {
+            Ok(())
+        } else {
+            Err(format!("kraft.version level {level} is not supported"))
+        }
+    };
+    if let Err(error) = survey(&RealDisk, dir, &mut record, &mut level) {
+        return findings.stop(error);
+    }
+    if let Some(odd) = odd {
+        findings.know(format_args!("a metadata record does not fit those before it: {odd}"));
+    }
+    let image = delta.after();
+    let version = image.features.metadata_version.map_or("not set yet", |version| version.name());
+    findings.good(format_args!(
+        "the metadata is understood: metadata.version {version}, {} topics",
+        image.topics.len()
+    ));
+    carried(findings, image, config.node_id);
+}
+
+/// What is in the metadata and waits for Apache Kafka, or works differently.
+fn carried(findings: &mut Findings, image: &Image, node: i32) {
+    let mut kept = |count: usize, what: &str| {
+        if count > 0 {
+            findings.know(format_args!("{count} {what}"));
+        }
+    };
+    kept(image.acls.len(), "ACLs: kept, and not enforced");
+    kept(image.scram.len(), "SCRAM credentials: kept for Apache Kafka");
+    kept(image.tokens.len(), "delegation tokens: kept for Apache Kafka");
+    kept(image.quotas.len(), "quotas: kept, nobody is throttled");
+    let set =
+        |topic: &str, key: &str| image.configs.get(&ConfigResource::topic(topic), key).map(str::to_owned);
+    let names = |wanted: &dyn Fn(&str) -> bool| {
+        let all = image.topics.iter_by_name().map(|topic| topic.name.to_string());
+        all.filter(|name| !name.starts_with("__") && wanted(name)).collect::<Vec<_>>()
+    };
+    let compacted =
+        names(&|name| set(name, "cleanup.policy").is_some_and(|policy| policy.contains("compact")));
+    kept(compacted.len(), &format!("topics are not compacted meanwhile and grow: {}", some(&compacted)));
+    let tiered = names(&|name| set(name, "remote.storage.enable").as_deref() == Some("true"));
+    if !tiered.is_empty() {
+        findings.stop(format_args!("topics with tiered storage: {}", some(&tiered)));
+    }
+    for (topic, what) in [
+        ("__transaction_state", "transactional producers were used: they wait for Apache Kafka"),
+        ("__share_group_state", "share groups were used: they wait for Apache Kafka"),
+    ] {
+        if image.topics.by_name(topic).is_some() {
+            findings.know(what);
+        }
+    }
+    let alone: Vec<String> = image
+        .topics
+        .iter_by_name()
+        .filter(|topic| topic.partitions.iter().any(|(_, p)| p.replicas[..] == [node]))
+        .map(|topic| topic.name.to_string())
+        .collect();
+    if !alone.is_empty() {
+        findings.know(format_args!(
+            "topics with partitions on this node alone are away while it moves: {}",
+            some(&alone)
+        ));
+    }
+}
+
+/// The first few names.
+fn some(names: &[String]) -> String {
+    let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+    format!("{}{more}", names[..names.len().min(5)].join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_records::{BatchBuilder, NewRecord};
+
+    use super::*;
+
+    fn formatted(extra: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("server.properties");
+        let data = dir.path().join("data");
+        let text = format!(
+            "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:9093\n\
+             listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+             controller.listener.names=CONTROLLER\nlog.dirs={}\n{extra}",
+            data.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let id = "MkU3OEVBNTcwNTJENDM2Qg";
+        let args = ["format", "-t", id, "-c"].map(OsString::from);
+        let args: Vec<OsString> = args.into_iter().chain([file.clone().into_os_string()]).collect();
+        if extra.is_empty() {
+            let _ = crate::storage::run(&args);
+        }
+        (dir, file)
+    }
+
+    fn append(file: &Path, records: &[Vec<u8>]) {
+        let log = file.with_file_name("data").join("__cluster_metadata-0");
+        std::fs::create_dir_all(&log).unwrap();
+        let mut batch = BatchBuilder::new(0).leader_epoch(1);
+        for record in records {
+            batch.append(&NewRecord::new(5, None, Some(record)));
+        }
+        std::fs::write(log.join("00000000000000000000.log"), batch.build()).unwrap();
+    }
+
+    fn topic(name: &str) -> Vec<Vec<u8>> {
+        use ottla_protocol::metadata_records::{ConfigRecord, PartitionRecord, TopicRecord};
+        let topic_id = uuid::Uuid::from_u128(7);
+        let framed = |record: MetadataRecord, version| record.encode_framed(version).unwrap();
+        let policy = ConfigRecord {
+            resource_type: 2,
+            resource_name: name.to_owned(),
+            name: "cleanup.policy".to_owned(),
+            value: Some("compact".to_owned()),
+        };
+        let partition = PartitionRecord {
+            partition_id: 0,
+            topic_id,
+            replicas: vec![1],
+            isr: vec![1],
+            leader: 1,
+            leader_epoch: 0,
+            partition_epoch: 0,
+            directories: vec![uuid::Uuid::from_u128(9)],
+            ..Default::default()
+        };
+        let topic = TopicRecord { name: name.to_owned(), topic_id };
+        vec![framed(topic.into(), 0), framed(policy.into(), 0), framed(partition.into(), 1)]
+    }
+
+    #[test]
+    fn what_differs_is_told_and_nothing_is_changed() {
+        let (_dir, file) = formatted("");
+        append(&file, &topic("kept-small"));
+        let before = std::fs::read_dir(file.with_file_name("data")).unwrap().count();
+        let findings = look(&file).unwrap();
+        let text = findings.lines.join("\n");
+        assert_eq!(findings.stops, 0, "{text}");
+        for word in [
+            "not compacted meanwhile and grow: kept-small",
+            "on this node alone",
+            "did not stop cleanly",
+            "1 topics",
+        ] {
+            assert!(text.contains(word), "{word}:\n{text}");
+        }
+        assert_eq!(std::fs::read_dir(file.with_file_name("data")).unwrap().count(), before);
+    }
+
+    #[test]
+    fn what_stops_a_node_is_named() {
+        let (_dir, file) = formatted("");
+        append(&file, &[vec![1, 99, 0, 0]]);
+        let findings = look(&file).unwrap();
+        assert_eq!(findings.stops, 1);
+        let text = findings.lines.join("\n");
+        assert!(text.contains("STOPS") && text.contains("offset 0") && text.contains("99"), "{text}");
+        // A key that is not served, and a directory that nobody formatted.
+        let (_dir, file) =
+            formatted("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n");
+        let text = look(&file).unwrap().lines.join("\n");
+        assert!(text.contains("authorizer.class.name") && text.contains("STOPS"), "{text}");
+    }
+}
