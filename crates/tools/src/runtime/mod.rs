@@ -4,9 +4,11 @@
 //! it is needed, so that `--help` costs nothing.
 
 mod explain;
+pub(crate) mod java;
 mod lines;
 mod out;
 mod reach;
+mod thrown;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -17,7 +19,8 @@ use std::sync::OnceLock;
 pub use explain::{causes, failure};
 pub use lines::{deprecated, java_list, log, table, warn};
 pub use out::Out;
-pub use reach::{connect, connect_controllers, connect_either, properties};
+pub use reach::{connect, connect_controllers, connect_either, open, open_either, properties};
+pub use thrown::Thrown;
 
 /// The release of Apache Kafka whose tools these are.
 pub const KAFKA_VERSION: &str = "4.3.1";

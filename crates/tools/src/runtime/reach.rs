@@ -2,7 +2,10 @@
 
 use ottla_client::{Cluster, ClusterError, ConnectError, Properties, Role};
 
-use super::{Stop, failure, log, warn};
+use super::{Stop, Thrown, failure, log, warn};
+
+const BOTH: &str = "You cannot specify both --bootstrap-controller and --bootstrap-server.";
+const NEITHER: &str = "You must specify either --bootstrap-controller or --bootstrap-server.";
 
 impl From<ClusterError> for Stop {
     fn from(error: ClusterError) -> Stop {
@@ -19,42 +22,57 @@ pub fn properties(file: Option<&str>) -> Result<Properties, Stop> {
     Properties::parse(file, &bytes).map_err(Stop::error)
 }
 
+/// The cluster behind `--bootstrap-server`, for a tool that says errors its own way.
+pub async fn open(bootstrap: &str, properties: &Properties) -> Result<Cluster, Thrown> {
+    warn_unknown(properties);
+    Ok(told(Cluster::connect(bootstrap, properties).await?))
+}
+
+/// The same for whichever of the two lists was given.
+pub async fn open_either(
+    server: Option<&str>,
+    controller: Option<&str>,
+    properties: &Properties,
+) -> Result<Cluster, Thrown> {
+    match (server, controller) {
+        (Some(_), Some(_)) => Err(Thrown::illegal_argument(BOTH)),
+        (Some(server), None) => open(server, properties).await,
+        (None, Some(controller)) => {
+            warn_unknown(properties);
+            Ok(told(Cluster::connect_controllers(controller, properties).await?))
+        }
+        (None, None) => Err(Thrown::illegal_argument(NEITHER)),
+    }
+}
+
 /// The cluster behind `--bootstrap-server`.
 pub async fn connect(bootstrap: &str, properties: &Properties) -> Result<Cluster, Stop> {
-    warn_unknown(properties)?;
-    Ok(told(Cluster::connect(bootstrap, properties).await?))
+    Ok(open(bootstrap, properties).await?)
 }
 
 /// The controllers behind `--bootstrap-controller`.
 pub async fn connect_controllers(bootstrap: &str, properties: &Properties) -> Result<Cluster, Stop> {
-    warn_unknown(properties)?;
-    Ok(told(Cluster::connect_controllers(bootstrap, properties).await?))
+    Ok(open_either(None, Some(bootstrap), properties).await?)
 }
 
-/// Whichever of the two was given.
+/// Whichever of the two was given; that it is exactly one is Kafka's own check.
 pub async fn connect_either(
     server: Option<&str>,
     controller: Option<&str>,
     properties: &Properties,
 ) -> Result<Cluster, Stop> {
     match (server, controller) {
-        (Some(_), Some(_)) => {
-            Err(Stop::error("You cannot specify both --bootstrap-controller and --bootstrap-server."))
-        }
-        (Some(server), None) => connect(server, properties).await,
-        (None, Some(controller)) => connect_controllers(controller, properties).await,
-        (None, None) => {
-            Err(Stop::error("You must specify either --bootstrap-controller or --bootstrap-server."))
-        }
+        (Some(_), Some(_)) => Err(Stop::error(BOTH)),
+        (None, None) => Err(Stop::error(NEITHER)),
+        _ => Ok(open_either(server, controller, properties).await?),
     }
 }
 
-fn warn_unknown(properties: &Properties) -> Result<(), Stop> {
+fn warn_unknown(properties: &Properties) {
     // A value that will not do is said by the connection itself, with everything else it finds.
     for unknown in properties.check(Role::Admin).unwrap_or_default() {
         warn(unknown);
     }
-    Ok(())
 }
 
 /// Addresses that did not answer although another one did: one line each, in the words of Kafka's client.

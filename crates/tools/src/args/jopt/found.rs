@@ -13,6 +13,8 @@ pub struct Found {
     defaults: BTreeMap<&'static str, Vec<String>>,
     /// Second names.
     also: BTreeMap<&'static str, &'static str>,
+    /// Every option, in the order in which they were given.
+    pub(super) order: Vec<&'static str>,
     /// No argument at all.
     pub(super) nothing: bool,
 }
@@ -88,6 +90,16 @@ impl Found {
     /// The value of a double option.
     pub fn double(&self, name: &str) -> Option<f64> {
         self.value(name)?.trim().trim_end_matches(['d', 'D', 'f', 'F']).parse().ok()
+    }
+
+    /// The options by their first name, in the order in which they were given, each as often as it was.
+    pub fn order(&self) -> &[&'static str] {
+        &self.order
+    }
+
+    /// Whether there was no argument at all.
+    pub fn is_empty(&self) -> bool {
+        self.nothing
     }
 
     /// The arguments that are no options.

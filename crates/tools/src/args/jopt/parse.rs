@@ -167,6 +167,7 @@ fn take(
     found: &mut Found,
 ) -> Result<(), Misuse> {
     let key = opt.names[0];
+    found.order.push(key);
     let given = found.given.entry(key).or_default();
     let value = match (opt.takes, value.filter(|value| !value.is_empty())) {
         (Takes::Nothing, _) => return Ok(()),
