@@ -35,6 +35,7 @@ pub fn lay_out() -> Result<()> {
     }
     fs::create_dir_all(&tree)?;
     copy_dir(&root.join("bin"), &tree.join("bin"), 0o755)?;
+    link_without_suffix(&tree.join("bin"))?;
     copy_dir(&root.join("config"), &tree.join("config"), 0o644)?;
     for (from, to) in [("LICENSE", "LICENSE"), ("NOTICE", "NOTICE"), ("README.md", "README")] {
         copy(&root.join(from), &tree.join(to), 0o644)?;
@@ -48,6 +49,18 @@ pub fn lay_out() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Every `kafka-x.sh` has the name `kafka-x` too, as packages of Kafka have it.
+fn link_without_suffix(bin: &Path) -> Result<()> {
+    for entry in fs::read_dir(bin)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if let Some(plain) = name.strip_suffix(".sh") {
+            std::os::unix::fs::symlink(name, bin.join(plain)).with_context(|| plain.to_owned())?;
+        }
+    }
+    Ok(())
 }
 
 /// The `.tgz` of the tree, with its SHA-512 beside it.

@@ -24,9 +24,10 @@ pub fn run(args: &[OsString]) -> ExitCode {
 }
 
 fn change(name: &'static str, verb: &str, release: &str, metadata: &str) -> Parser {
+    let release_verb = if name == "upgrade" { "update" } else { name };
     Parser::sub(name)
         .arg(Arg::option(&["--metadata"]).help(&format!("DEPRECATED -- The level to which we should {name} the metadata. For example, {metadata}.")))
-        .arg(Arg::option(&["--release-version"]).help(&format!("The release version to {name} all features to. For example, {release} will set metadata.version=21 and kraft.version=1. Use the version-mapping command to learn which features will be set for any given version.")))
+        .arg(Arg::option(&["--release-version"]).help(&format!("The release version to {release_verb} all features to. For example, {release} will set metadata.version=21 and kraft.version=1. Use the version-mapping command to learn which features will be set for any given version.")))
         .arg(Arg::option(&["--feature"]).append().help(&format!("A feature {verb} we should perform, in feature=level format. For example: `metadata.version=5`.")))
 }
 

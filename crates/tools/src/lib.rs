@@ -7,6 +7,7 @@ pub mod args;
 pub mod broker_api_versions;
 pub mod cluster;
 pub mod config_file;
+pub mod configs;
 pub mod delete_records;
 pub mod dump_log;
 pub mod features;
@@ -37,6 +38,7 @@ pub fn find(name: &str) -> Option<Tool> {
         "server-stop" => server_stop::run,
         "broker-api-versions" => broker_api_versions::run,
         "cluster" => cluster::run,
+        "configs" => configs::run,
         "delete-records" => delete_records::run,
         "features" => features::run,
         "get-offsets" => get_offsets::run,
@@ -51,7 +53,6 @@ pub fn find(name: &str) -> Option<Tool> {
 pub const WAITING: &[&str] = &[
     "acls",
     "client-metrics",
-    "configs",
     "console-consumer",
     "console-producer",
     "console-share-consumer",

@@ -8,6 +8,8 @@ enum Part {
     Start,
     Opening,
     Word,
+    /// Dashes and digits, nothing else yet: a negative number.
+    Number,
     Closing,
     Dash,
     Space,
@@ -29,14 +31,17 @@ pub(crate) fn pieces(line: &str) -> Vec<&str> {
             (Part::Start | Part::Opening, '(' | '[' | '{' | '"') => Some(Part::Opening),
             (_, '(' | '[' | '{') => None,
             (Part::Dash, '-') => Some(Part::Dash),
-            // A minus: the dash is all there is before the digit.
-            (Part::Dash, '0'..='9') if &line[start..at] == "-" => Some(Part::Word),
+            // A minus: dashes are all there is before the digit.
+            (Part::Dash, '0'..='9') if line[start..at].bytes().all(|b| b == b'-') => Some(Part::Number),
+            (Part::Number, '0'..='9') => Some(Part::Number),
             (Part::Dash, _) => None,
             (Part::Closing, '-') => None,
             (_, '-') => Some(Part::Dash),
-            (Part::Word, '.' | ',') if digit(i.checked_sub(1)) && digit(Some(i + 1)) => Some(Part::Word),
+            (Part::Word | Part::Number, '.' | ',') if digit(i.checked_sub(1)) && digit(Some(i + 1)) => {
+                Some(Part::Word)
+            }
             (_, '"' | '.' | ',' | ':' | ';' | '?' | '!' | '%' | ')' | ']' | '}') => Some(Part::Closing),
-            (Part::Closing, _) => None,
+            (Part::Closing | Part::Number, _) => None,
             _ => Some(Part::Word),
         };
         part = next.unwrap_or_else(|| {
@@ -101,6 +106,9 @@ mod tests {
             "<k=v>|",
             "x |- |y|",
             "-1 |or |-2|",
+            "x:|-3|>|",
+            "--3|",
+            "x:|-3-|4|",
             "100%|",
             "$5.00|",
             "a-|1|",
