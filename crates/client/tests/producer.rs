@@ -13,7 +13,8 @@ use ottla_protocol::messages::metadata_response::{
 };
 use ottla_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use ottla_protocol::messages::{
-    ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceRequest, ProduceResponse,
+    ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse, ProduceRequest,
+    ProduceResponse,
 };
 use ottla_protocol::wire::Message;
 use ottla_protocol::{ApiKey, ErrorCode};
@@ -66,6 +67,8 @@ async fn leader(then: &'static [Then]) -> (Cluster, Arc<Mutex<Vec<Seen>>>) {
                 )])
             }
             ApiKey::InitProducerId => {
+                let request = InitProducerIdRequest::decode(body, head.version).unwrap();
+                assert_eq!((request.transactional_id, request.producer_id), (None, -1));
                 let answer =
                     InitProducerIdResponse { producer_id: 77, producer_epoch: 0, ..Default::default() };
                 Some(vec![frame(head, &answer)])

@@ -67,6 +67,7 @@ impl Shared {
     /// Asks for a producer id until there is one (KIP-98). Batches grow old meanwhile.
     async fn identify(self: &Arc<Shared>) {
         let request = InitProducerIdRequest {
+            transactional_id: None,
             transaction_timeout_ms: i32::MAX,
             producer_id: -1,
             producer_epoch: -1,
