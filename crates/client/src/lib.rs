@@ -7,6 +7,11 @@
 //! * [`Properties`]: a client's configuration, with Kafka's keys and defaults.
 //! * [`Peers`]: one connection per peer, made on demand, with a pause after a failure; tells when one broke.
 
+// The program in the README is compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod cluster;
 mod connection;
 pub mod consumer;
