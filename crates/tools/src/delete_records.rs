@@ -45,7 +45,8 @@ fn delete_records(args: &[String], out: &mut Out) -> Result<(), Stop> {
     p.check_required(&found, &["bootstrap-server", "offset-json-file"])?;
     let properties = runtime::properties(found.value("command-config"))?;
     let file = found.value("offset-json-file").unwrap_or_default();
-    let text = std::fs::read_to_string(file).map_err(|error| Stop::error(format!("{file}: {error}")))?;
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| Stop::error(format!("Unable to read file {file}\n    {error}")))?;
     let wanted = offsets(&text)?;
     let server = found.value("bootstrap-server").unwrap_or_default();
     runtime::block_on(async {

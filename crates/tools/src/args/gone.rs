@@ -8,14 +8,12 @@ use super::jopt::Parser;
 pub(super) fn zookeeper(tool: &str, parser: &Parser, args: &[String]) -> Option<String> {
     let at = args.iter().position(|arg| arg == "--zookeeper" || arg.starts_with("--zookeeper="))?;
     let mut kept: Vec<&str> = Vec::new();
-    let mut passed_over = false;
     for arg in &args[..at] {
         kept.push(arg);
     }
     for (i, arg) in args[at + 1..].iter().enumerate() {
         // `--zookeeper host:2181`: its value goes with it.
         if i == 0 && args[at] == "--zookeeper" && !arg.starts_with('-') {
-            passed_over = true;
             continue;
         }
         kept.push(arg);
@@ -26,8 +24,7 @@ pub(super) fn zookeeper(tool: &str, parser: &Parser, args: &[String]) -> Option<
         return None;
     }
     let rest: String = kept.iter().map(|arg| format!(" {arg}")).collect();
-    let host = if passed_over && server.is_empty() { "" } else { " (a broker, not ZooKeeper)" };
     Some(format!(
-        "--zookeeper is gone: there is no ZooKeeper any more, the cluster keeps its metadata itself (KRaft) and every tool talks to a broker{host}.\n    next: {tool}.sh{server}{rest}"
+        "--zookeeper is gone: there is no ZooKeeper any more, the cluster keeps its metadata itself (KRaft). Every tool talks to a broker; its port is not ZooKeeper's.\n    next: {tool}.sh{server}{rest}"
     ))
 }

@@ -22,17 +22,24 @@ pub(crate) fn pieces(line: &str) -> Vec<&str> {
     let chars: Vec<(usize, char)> = line.char_indices().collect();
     for (i, &(at, c)) in chars.iter().enumerate() {
         let digit = |j: Option<usize>| j.and_then(|j| chars.get(j)).is_some_and(|(_, c)| c.is_ascii_digit());
+        let only_dashes = |at: usize| line[start..at].bytes().all(|b| b == b'-');
+        let opens_number = |i: usize| {
+            let mut rest = chars[i..].iter().map(|(_, c)| *c).skip_while(|c| matches!(c, '(' | '[' | '{'));
+            rest.next().is_some_and(|c| c.is_ascii_digit())
+        };
         let next = match (part, c) {
             (Part::Space, c) if c.is_whitespace() => Some(Part::Space),
             (Part::Space, _) => None,
             (_, c) if c.is_whitespace() => Some(Part::Space),
             // Marks that hang on to what is before and what is after them.
-            (_, '\'' | '$') => Some(Part::Word),
+            (_, '\'' | '$') => Some(Part::Opening),
             (Part::Start | Part::Opening, '(' | '[' | '{' | '"') => Some(Part::Opening),
+            // A minus before a number in brackets belongs to it.
+            (Part::Dash, '(' | '[' | '{') if only_dashes(at) && opens_number(i) => Some(Part::Opening),
             (_, '(' | '[' | '{') => None,
             (Part::Dash, '-') => Some(Part::Dash),
             // A minus: dashes are all there is before the digit.
-            (Part::Dash, '0'..='9') if line[start..at].bytes().all(|b| b == b'-') => Some(Part::Number),
+            (Part::Dash, '0'..='9') if only_dashes(at) => Some(Part::Number),
             (Part::Number, '0'..='9') => Some(Part::Number),
             (Part::Dash, _) => None,
             (Part::Closing, '-') => None,
@@ -109,6 +116,9 @@ mod tests {
             "x:|-3|>|",
             "--3|",
             "x:|-3-|4|",
+            "'([^:,]|*)|(x|",
+            "*)|-([0-|9]|*)|",
+            "*)|-|(x|",
             "100%|",
             "$5.00|",
             "a-|1|",

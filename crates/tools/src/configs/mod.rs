@@ -80,7 +80,6 @@ fn configs(args: &[String], out: &mut Out) -> Result<(), Stop> {
     });
     done.map_err(|failure| match failure {
         Failure::Stop(stop) => stop,
-        Failure::Thrown(thrown) if thrown.class == UNSUPPORTED => Stop::error(&thrown.message).and_err(&thrown.causes),
         Failure::Thrown(thrown) => Stop::error(format!(
             "Error while executing config command with args '{}'\njava.util.concurrent.ExecutionException: {}",
             args.join(" "),

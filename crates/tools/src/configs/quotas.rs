@@ -172,7 +172,7 @@ pub(super) async fn describe(cluster: &Cluster, entities: &Entities, out: &mut O
                 });
             }
         }
-        let values: Vec<String> = java::hash_order(entry.values, |value| &value.key)
+        let values: Vec<String> = java::sized_hash_order(entry.values, |value| &value.key)
             .iter()
             .map(|value| format!("{}={}", value.key, java::double(value.value)))
             .collect();

@@ -1,9 +1,18 @@
 //! Orders and forms of Java that show in what its tools print.
 
 /// The order in which a Java `HashMap` of these keys, filled one after the other, is gone through.
-pub(crate) fn hash_order<T>(mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
-    let mut capacity: u32 = 16;
-    while items.len() as u32 > capacity / 4 * 3 {
+pub(crate) fn hash_order<T>(items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
+    in_buckets(items, 16, key)
+}
+
+/// The same for a map that was made for as many keys as it has.
+pub(crate) fn sized_hash_order<T>(items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
+    let capacity = items.len().next_power_of_two() as u32;
+    in_buckets(items, capacity, key)
+}
+
+fn in_buckets<T>(mut items: Vec<T>, mut capacity: u32, key: impl Fn(&T) -> &str) -> Vec<T> {
+    while items.len() as u32 * 4 > capacity * 3 {
         capacity *= 2;
     }
     // Within a bucket the order is that of the puts, and growing keeps it.
@@ -70,6 +79,13 @@ mod tests {
             hash_order(keys[..5].to_vec(), |key| key).join(" "),
             "compression.type cleanup.policy file.delete.delay.ms delete.retention.ms flush.messages"
         );
+    }
+
+    #[test]
+    fn a_map_made_to_measure_is_smaller() {
+        let keys = vec!["producer_byte_rate", "consumer_byte_rate"];
+        // What Java 17 prints for new HashMap(2) of them.
+        assert_eq!(sized_hash_order(keys, |key| key), ["consumer_byte_rate", "producer_byte_rate"]);
     }
 
     #[test]
