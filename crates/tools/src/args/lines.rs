@@ -55,7 +55,7 @@ pub(crate) fn pieces(line: &str) -> Vec<&str> {
             pieces.push(&line[start..at]);
             start = at;
             match c {
-                '(' | '[' | '{' | '"' => Part::Opening,
+                '(' | '[' | '{' | '"' | '\'' | '$' => Part::Opening,
                 '-' => Part::Dash,
                 '.' | ',' | ':' | ';' | '?' | '!' | '%' | ')' | ']' | '}' => Part::Closing,
                 _ => Part::Word,
@@ -119,6 +119,7 @@ mod tests {
             "'([^:,]|*)|(x|",
             "*)|-([0-|9]|*)|",
             "*)|-|(x|",
+            "of |'(x|",
             "100%|",
             "$5.00|",
             "a-|1|",
