@@ -37,6 +37,7 @@ mod standing;
 mod start_error;
 #[cfg(test)]
 mod status_doc;
+mod throttle;
 mod topic_names;
 mod vigil;
 mod wait;

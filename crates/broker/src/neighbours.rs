@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::fetcher::Queue;
 use crate::partition::Partition;
+use crate::throttle::Throttle;
 
 /// A registered broker, as far as replication is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub(crate) struct Neighbours {
     proposed: Notify,
     /// The queues of the replica fetchers; none while there are no fetchers.
     queues: ArcSwap<Vec<Arc<Queue>>>,
+    /// How fast throttled replicas are sent to others, and fetched from them.
+    pub(crate) sending: Throttle,
+    pub(crate) fetching: Throttle,
     /// When each broker fetched last as a replica, whatever it fetched.
     heard: ArcSwap<HashMap<BrokerId, AtomicI64>>,
 }
@@ -49,7 +53,13 @@ pub(crate) struct Proposed {
 
 impl Neighbours {
     /// No broker is known yet. Times are `replica.lag.time.max.ms` and `replica.fetch.backoff.ms`.
-    pub(crate) fn new(own: BrokerId, lag_time_max_ms: i64, fetch_backoff_ms: i64) -> Arc<Neighbours> {
+    /// `windows` is what replication throttles are measured by.
+    pub(crate) fn new(
+        own: BrokerId,
+        lag_time_max_ms: i64,
+        fetch_backoff_ms: i64,
+        windows: (i32, i32),
+    ) -> Arc<Neighbours> {
         Arc::new(Neighbours {
             own,
             lag_time_max_ms,
@@ -59,6 +69,8 @@ impl Neighbours {
             proposals: Mutex::default(),
             proposed: Notify::new(),
             queues: ArcSwap::default(),
+            sending: Throttle::new(windows.0, windows.1),
+            fetching: Throttle::new(windows.0, windows.1),
             heard: ArcSwap::default(),
         })
     }

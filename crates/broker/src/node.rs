@@ -131,6 +131,10 @@ impl Node {
                 config.node_id,
                 config.replication.lag_time_max_ms,
                 i64::from(config.replication.fetch_backoff_ms),
+                (
+                    config.settings().int("replication.quota.window.num"),
+                    config.settings().int("replication.quota.window.size.seconds"),
+                ),
             ),
             groups: Arc::new(GroupHost::new(group_config(&config))),
             sessions: Sessions::new(config.requests.fetch_session_slots.max(0) as usize),
@@ -436,6 +440,9 @@ impl Node {
         let config = configs.current().clone();
         drop(configs);
         self.admission.configure(admission::Limits::of(&config));
+        let rate = |key| config.settings().long(key);
+        self.neighbours.sending.set(rate("leader.replication.throttled.rate"));
+        self.neighbours.fetching.set(rate("follower.replication.throttled.rate"));
         self.config.store(Arc::new(config));
     }
 }

@@ -11,6 +11,7 @@ use tracing::{debug, error};
 use super::role::Role;
 use super::{Partition, State};
 use crate::fetch_session::Wanted;
+use crate::throttle;
 
 /// What a fetch gets of one partition.
 #[derive(Debug)]
@@ -91,13 +92,24 @@ impl Partition {
             Reader::Client { committed: false, .. } => (read.high_watermark, ReadUpTo::HighWatermark),
         };
         read.behind = want.fetch_offset < up_to;
-        let max_bytes = left.min(usize::try_from(want.max_bytes).unwrap_or(0));
+        let mut max_bytes = left.min(usize::try_from(want.max_bytes).unwrap_or(0));
+        let mut at_least_one = at_least_one;
+        let throttle = &self.neighbours.sending;
+        let is_throttled = matches!(reader, Reader::Replica { .. })
+            && throttle.is_on()
+            && throttle::names(&state.config.leader_throttled, self.index, self.neighbours.own());
+        if is_throttled && joining && throttle.is_exceeded(self.neighbours.now_ms()) {
+            (max_bytes, at_least_one) = (0, false);
+        }
         if diverging.is_some() || want.fetch_offset >= up_to || (max_bytes == 0 && !at_least_one) {
             return Ok(read);
         }
         let fetched =
             log.read(want.fetch_offset, max_bytes, at_least_one, until).map_err(|e| self.unreadable(&e))?;
         // A part of a batch is of no use to anyone; with nothing at all a consumer knows that it has to ask again.
+        if is_throttled {
+            throttle.record(fetched.slice.len(), self.neighbours.now_ms());
+        }
         if !fetched.first_incomplete {
             read.aborted = fetched.aborted.iter().map(|a| (a.producer_id, a.first_offset)).collect();
             read.slice = Some(fetched.slice);

@@ -12,6 +12,10 @@ use tracing::{error, info, warn};
 use super::role::{Role, follower_ends};
 use super::{Partition, State};
 use crate::network::wall_ms;
+use crate::throttle;
+
+/// How long a replica rests whose throttle is exceeded.
+const THROTTLED_MS: i64 = 100;
 
 /// What to ask the leader of a partition.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +39,19 @@ impl Partition {
                 return Question::Nothing;
             }
             let Role::Follows(follower) = &state.role else { return Question::Nothing };
-            match follower.next(self.neighbours.now_ms()) {
-                Next::Fetch(fetch) => return Question::Fetch(fetch),
+            let now_ms = self.neighbours.now_ms();
+            match follower.next(now_ms) {
+                Next::Fetch(fetch) => {
+                    // A replica that has everything is in sync, or soon will be.
+                    let is_behind = follower.lag().is_none_or(|lag| lag > 0);
+                    let is_held = is_behind
+                        && self.is_fetch_throttled(&state)
+                        && self.neighbours.fetching.is_exceeded(now_ms);
+                    return match is_held {
+                        true => Question::Wait { until_ms: now_ms + THROTTLED_MS },
+                        false => Question::Fetch(fetch),
+                    };
+                }
                 Next::AskOffset(query) => return Question::Offset(query),
                 Next::Wait { until_ms } => return Question::Wait { until_ms },
                 Next::Stopped(_) => return Question::Nothing,
@@ -71,6 +86,9 @@ impl Partition {
             },
         };
         let now_ms = self.neighbours.now_ms();
+        if self.is_fetch_throttled(&state) {
+            self.neighbours.fetching.record(records.len(), now_ms);
+        }
         let State { role, log, .. } = &mut *state;
         let Role::Follows(follower) = role else { return };
         let log = log.as_ref().expect("PARTITION-3 a closed partition is not used");
@@ -81,6 +99,11 @@ impl Partition {
         if moved {
             self.waiters.wake_all();
         }
+    }
+
+    fn is_fetch_throttled(&self, state: &State) -> bool {
+        self.neighbours.fetching.is_on()
+            && throttle::names(&state.config.follower_throttled, self.index, self.neighbours.own())
     }
 
     /// The leader's answer to the question where its log begins or ends.

@@ -40,7 +40,7 @@ fn config(path: &Path, id: i32) -> NodeConfig {
 }
 
 fn neighbours(id: i32) -> Arc<Neighbours> {
-    let neighbours = Neighbours::new(id, 30_000, 1_000);
+    let neighbours = Neighbours::new(id, 30_000, 1_000, (11, 1));
     let broker = |id: i32| {
         let record = RegisterBrokerRecord {
             broker_id: id,
@@ -194,6 +194,47 @@ fn what_a_deposed_leader_had_alone_is_cut_off_and_its_recovery_point_with_it() {
     );
     one.fetch(&two).unwrap();
     assert_eq!(one.bytes(), two.bytes());
+}
+
+#[test]
+fn a_throttle_holds_back_whoever_is_not_in_sync() {
+    let (_paths, [one, two, three]) = three();
+    one.lead(1, &[1, 2]);
+    two.follow(&one, 1);
+    three.follow(&one, 1);
+    let lists = |leader: &str, follower: &str| {
+        let list = |entry: &str| vec![entry.to_owned()];
+        let config = (*one.config).clone();
+        Arc::new(TopicConfig { leader_throttled: list(leader), follower_throttled: list(follower), ..config })
+    };
+    let end = one.append(1, "a");
+    let sending = &one.partition.neighbours.sending;
+    sending.set(1);
+    sending.record(1 << 30, one.partition.neighbours.now_ms());
+    one.partition.configure(lists("0:1", "0:9"));
+    two.fetch(&one).unwrap();
+    three.fetch(&one).unwrap();
+    assert_eq!((two.end(), three.end()), (end, 0), "only who is in sync is served");
+    one.partition.configure(lists("0:2", "*"));
+    three.fetch(&one).unwrap();
+    assert_eq!(three.end(), end, "another replica is meant");
+    // The follower's side.
+    one.append(1, "b");
+    let fetching = &three.partition.neighbours.fetching;
+    fetching.set(1);
+    fetching.record(1 << 30, three.partition.neighbours.now_ms());
+    three.partition.configure(lists("*", "0:3"));
+    assert!(matches!(three.partition.question(), Question::Fetch(_)), "as far as it knows it has everything");
+    let path = tempfile::tempdir().expect("a directory");
+    let fresh = open(path.path(), 3, TOPIC);
+    fresh.follow(&one, 1);
+    fresh.partition.neighbours.fetching.set(1);
+    fresh.partition.configure(lists("*", "0:3"));
+    assert!(matches!(fresh.partition.question(), Question::Fetch(_)));
+    fresh.partition.neighbours.fetching.record(1 << 30, fresh.partition.neighbours.now_ms());
+    assert!(matches!(fresh.partition.question(), Question::Wait { .. }));
+    fresh.partition.neighbours.fetching.set(i64::MAX);
+    assert!(matches!(fresh.partition.question(), Question::Fetch(_)));
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -34,9 +34,9 @@ keys! {
         "Windows kept for client quotas.";
     Int "quota.window.size.seconds" = "1", AtLeast(1.0), Low, ReadOnly, Later("quotas"),
         "Length of a window for client quotas.";
-    Int "replication.quota.window.num" = "11", AtLeast(1.0), Low, ReadOnly, Later("quotas"),
+    Int "replication.quota.window.num" = "11", AtLeast(1.0), Low, ReadOnly, Served,
         "Windows kept for replication quotas.";
-    Int "replication.quota.window.size.seconds" = "1", AtLeast(1.0), Low, ReadOnly, Later("quotas"),
+    Int "replication.quota.window.size.seconds" = "1", AtLeast(1.0), Low, ReadOnly, Served,
         "Length of a window for replication quotas.";
     Int "telemetry.max.bytes" = "1048576", AtLeast(1.0), Low, ReadOnly, Later("client telemetry"),
         "Largest batch of metrics that a client may push.";

@@ -16,7 +16,7 @@ keys! {
         "A broker that is silent for this long is fenced and loses its leaderships.";
     List "config.providers" = "", ANY_LIST, Low, ClusterWide, Later("config providers"),
         "Names of providers that resolve ${provider:path:key} in values.";
-    Boolean "controlled.shutdown.enable" = "true", Any, Medium, ReadOnly, Later("several nodes"),
+    Boolean "controlled.shutdown.enable" = "true", Any, Medium, ReadOnly, Served,
         "Hand partition leadership to other brokers before stopping.";
     Boolean "delete.topic.enable" = "true", Any, High, ReadOnly, Served,
         "Whether topics may be deleted at all.";

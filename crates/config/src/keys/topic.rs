@@ -26,14 +26,14 @@ keys! {
     Long "flush.ms" = "9223372036854775807", AtLeast(0.0), Medium, ClusterWide, Served,
         "Longest time records stay unflushed.";
     List "follower.replication.throttled.replicas" = "", ThrottledReplicas, Medium, ClusterWide,
-        Later("quotas"),
+        Served,
         "Replicas whose fetching is throttled: partition:broker pairs, or * for all.";
     Int "index.interval.bytes" = "4096", AtLeast(0.0), Medium, ClusterWide, Served,
         "Bytes of records between two entries of the offset index.";
     Int internal "internal.segment.bytes" = null, Any, Medium, ClusterWide, Served,
         "Segment size without its lower bound, for tests.";
     List "leader.replication.throttled.replicas" = "", ThrottledReplicas, Medium, ClusterWide,
-        Later("quotas"),
+        Served,
         "Replicas whose sending is throttled: partition:broker pairs, or * for all.";
     Long "local.retention.bytes" = "-2", AtLeast(-2.0), Medium, ClusterWide, Later("tiered storage"),
         "Bytes of a partition that stay on the broker once stored remotely; -2 follows retention.bytes.";
@@ -78,6 +78,6 @@ keys! {
         "Random share taken off segment.ms, so that segments do not all close at once.";
     Long "segment.ms" = "604800000", AtLeast(1.0), Medium, ClusterWide, Served,
         "Age at which a segment is closed even if it is small.";
-    Boolean "unclean.leader.election.enable" = "false", Any, Medium, ClusterWide, Later("several nodes"),
+    Boolean "unclean.leader.election.enable" = "false", Any, Medium, ClusterWide, Served,
         "Whether a replica that lags behind may lead when no other is left, which loses records.";
 }
