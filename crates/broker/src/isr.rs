@@ -19,6 +19,8 @@ use crate::node::Node;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A little longer than the machine waits before it proposes again what got no answer.
 const AGAIN: Duration = Duration::from_millis(60);
+/// Of more partitions at a time than this there is one line in the log, not one each.
+const FEW: usize = 100;
 /// The shortest time between two looks at all partitions.
 const LEAST: Duration = Duration::from_millis(100);
 
@@ -35,10 +37,12 @@ pub(crate) async fn run(node: Arc<Node>) {
             }
         };
         let mut again = Vec::new();
+        let (is_flood, mut updated) = (proposals.len() > FEW, 0);
         for Proposed { partition, proposal } in proposals {
             let key = (partition.topic_id(), partition.index());
             let answer = answers.get(&key).cloned().unwrap_or(Answer::Refused(Refusal::Other));
             match &answer {
+                Answer::Committed { .. } if is_flood => updated += 1,
                 Answer::Committed { isr, partition_epoch, .. } => {
                     let end = partition.high_watermark();
                     info!(
@@ -54,6 +58,9 @@ pub(crate) async fn run(node: Arc<Node>) {
             if is_open {
                 again.push(partition);
             }
+        }
+        if updated > 0 {
+            info!("[Partition] ISR of {updated} partitions updated");
         }
         if !again.is_empty() {
             tokio::time::sleep(AGAIN).await;
