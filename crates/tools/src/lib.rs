@@ -5,22 +5,30 @@
 
 pub mod args;
 pub mod broker_api_versions;
+mod clients;
 pub mod cluster;
 pub mod config_file;
 pub mod configs;
+pub mod console_consumer;
+pub mod console_producer;
+pub mod console_share;
 pub mod delete_records;
 pub mod dump_log;
+pub mod e2e;
 pub mod features;
 pub mod get_offsets;
+mod java_format;
 pub mod log_dirs;
 pub mod metadata_quorum;
 pub mod metadata_shell;
 pub mod native;
+pub mod perf;
 pub mod record_json;
 pub mod runtime;
 pub mod server_stop;
 pub mod storage;
 pub mod topics;
+pub mod verifiable;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,6 +53,16 @@ pub fn find(name: &str) -> Option<Tool> {
         "log-dirs" => log_dirs::run,
         "metadata-quorum" => metadata_quorum::run,
         "topics" => topics::run,
+        "console-consumer" => console_consumer::run,
+        "console-producer" => console_producer::run,
+        "console-share-consumer" => console_share::run,
+        "consumer-perf-test" => perf::consumer::run,
+        "e2e-latency" => e2e::run,
+        "producer-perf-test" => perf::producer::run,
+        "share-consumer-perf-test" => perf::run_share,
+        "verifiable-consumer" => verifiable::consumer::run,
+        "verifiable-producer" => verifiable::producer::run,
+        "verifiable-share-consumer" => verifiable::run_share,
         _ => return native::find(name),
     })
 }
@@ -53,25 +71,15 @@ pub fn find(name: &str) -> Option<Tool> {
 pub const WAITING: &[&str] = &[
     "acls",
     "client-metrics",
-    "console-consumer",
-    "console-producer",
-    "console-share-consumer",
     "consumer-groups",
-    "consumer-perf-test",
     "delegation-tokens",
-    "e2e-latency",
     "groups",
     "jmx",
     "leader-election",
-    "producer-perf-test",
     "reassign-partitions",
     "replica-verification",
-    "share-consumer-perf-test",
     "share-groups",
     "streams-application-reset",
     "streams-groups",
     "transactions",
-    "verifiable-consumer",
-    "verifiable-producer",
-    "verifiable-share-consumer",
 ];

@@ -9,7 +9,7 @@ use super::value::Json;
 
 /// Reads `message` from the start of `bytes` in `version`; the number is of the bytes that are left over. The error is
 /// one line.
-pub fn read(message: &Message, bytes: &[u8], version: i16) -> Result<(Json, usize), String> {
+pub(super) fn read(message: &Message, bytes: &[u8], version: i16) -> Result<(Json, usize), String> {
     let mut walk = Walk { message, version, r: Reader::new(bytes, version, message.flexible.has(version)) };
     let json = walk.fields(&message.fields)?;
     Ok((json, walk.r.rest().len()))

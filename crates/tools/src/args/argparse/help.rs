@@ -70,6 +70,10 @@ impl Arg {
     }
 }
 
+/// The widest `usage: NAME` that has arguments beside it, and the indent of those that do not.
+const LONGEST_NAME: usize = 30;
+const SHORT_INDENT: usize = 6;
+
 /// A title, and what it is for in the column beside it, or below if the title is long.
 fn entry(text: &mut String, title: &str, help: &str) {
     text.push_str("  ");
@@ -201,9 +205,15 @@ impl Parser {
             parts.push("...".into());
         }
         let mut text = format!("usage: {}", self.prog);
-        // argparse4j's indent is as wide as what stands before it.
-        let indent = text.chars().count();
-        let mut used = indent;
+        // argparse4j's indent is as wide as what stands before it; a long name has a line of its own.
+        let mut indent = text.chars().count();
+        if indent > LONGEST_NAME {
+            indent = SHORT_INDENT;
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+        }
+        // There argparse4j counts the first line's indent twice.
+        let mut used = if indent == SHORT_INDENT { 2 * indent } else { indent };
         for (i, part) in parts.iter().enumerate() {
             let columns = part.chars().count();
             if i > 0 && used + columns + 1 > width() {
