@@ -75,7 +75,7 @@ pub(super) fn dump_offsets(
                 absolute(path)
             )));
         }
-        if bytes.len() % OFFSET_ENTRY != 0 {
+        if !bytes.len().is_multiple_of(OFFSET_ENTRY) {
             return Err(corrupt(format!(
                 "Index file {} is corrupt, found {} bytes which is neither positive nor a multiple of 8",
                 absolute(path),
@@ -204,7 +204,7 @@ fn check_times(path: &Path, base: i64, entries: &[(i64, i64)], length: usize) ->
             )));
         }
     }
-    if length % TIME_ENTRY != 0 {
+    if !length.is_multiple_of(TIME_ENTRY) {
         return Err(corrupt(format!(
             "Time index file {} is corrupt, found {length} bytes which is neither positive nor a multiple of 12",
             absolute(path)

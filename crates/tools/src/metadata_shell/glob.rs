@@ -79,13 +79,16 @@ enum Piece {
 #[derive(Debug, PartialEq, Eq)]
 struct Pattern(Vec<Vec<Piece>>);
 
+/// Alternatives, each a list of pieces.
+type Paths = Vec<Vec<Piece>>;
+
 impl Pattern {
     /// `None` where the component can only be meant literally; so can a malformed one.
     fn parse(component: &str) -> Option<Pattern> {
         let mut wild = false;
         let mut done: Vec<Vec<Piece>> = vec![Vec::new()];
         // Inside of braces: what was before them, and the alternatives so far.
-        let mut group: Option<(Vec<Vec<Piece>>, Vec<Vec<Piece>>)> = None;
+        let mut group: Option<(Paths, Paths)> = None;
         let mut chars = component.chars();
         let push = |paths: &mut Vec<Vec<Piece>>, piece: &Piece| {
             for path in paths {

@@ -92,7 +92,7 @@ impl Node {
             }
             Node::ProducerIds => fixed(&["nextProducerId"]),
             Node::Acls => fixed(&["byId"]),
-            Node::AclsById => image.acls.keys().map(|id| uuid_text::encode(id)).collect(),
+            Node::AclsById => image.acls.keys().map(uuid_text::encode).collect(),
             Node::Scram => MECHANISMS.iter().map(|(_, name)| (*name).to_owned()).collect(),
             Node::ScramOf(kind) => {
                 image.scram.keys().filter(|(k, _)| k == kind).map(|(_, user)| user.clone()).collect()

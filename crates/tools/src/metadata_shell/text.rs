@@ -12,7 +12,7 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 fn ids(ids: &[Uuid]) -> String {
-    list(ids.iter().map(|id| uuid_text::encode(id)))
+    list(ids.iter().map(uuid_text::encode))
 }
 
 /// Where the image stands, with the time in UTC.

@@ -396,7 +396,7 @@ mod tests {
         joins.assigned(vec![b.clone()], 900);
         joins.revoked(&[a], 1000);
         assert_eq!(joins.total_ms, 50);
-        joins.revoked(&[b.clone()], 2000);
+        joins.revoked(std::slice::from_ref(&b), 2000);
         joins.assigned(vec![b], 2300);
         assert_eq!((joins.total_ms, joins.round_ms), (350, 350));
     }

@@ -388,7 +388,7 @@ impl Random {
         for piece in out.chunks_mut(8) {
             let bits = self.next();
             for (i, byte) in piece.iter_mut().enumerate() {
-                *byte = b'A' + (((bits >> (8 * i)) & 0xff) * 26 >> 8) as u8;
+                *byte = b'A' + ((((bits >> (8 * i)) & 0xff) * 26) >> 8) as u8;
             }
         }
     }

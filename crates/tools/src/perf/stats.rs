@@ -75,7 +75,7 @@ impl Stats {
         now_ms: i64,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        if self.whole.records % self.sampling == 0 {
+        if self.whole.records.is_multiple_of(self.sampling) {
             self.latencies.push(latency);
         }
         self.whole.add(latency, bytes);
