@@ -29,7 +29,7 @@ fn connected(parser: Parser) -> Parser {
         .arg(Arg::option(&["--command-config", "-c"]).help("Config properties file for the Admin client."))
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let unregister = connected(Parser::sub("unregister").about("Unregister a broker.")).arg(
         Arg::option(&["--id", "-i"])
             .kind(Kind::Integer)

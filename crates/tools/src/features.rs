@@ -31,7 +31,7 @@ fn change(name: &'static str, verb: &str, release: &str, metadata: &str) -> Pars
         .arg(Arg::option(&["--feature"]).append().help(&format!("A feature {verb} we should perform, in feature=level format. For example: `metadata.version=5`.")))
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let dry_run = |help: &str| Arg::option(&["--dry-run"]).store_true().help(help);
     let unsafely = |help: &str| Arg::option(&["--unsafe"]).store_true().help(help);
     let (oldest, newest) = (MetadataVersion::MINIMUM.name(), MetadataVersion::LATEST.name());

@@ -30,6 +30,9 @@ pub mod storage;
 pub mod topics;
 pub mod verifiable;
 
+#[cfg(test)]
+mod help_tests;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

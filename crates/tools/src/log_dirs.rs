@@ -19,7 +19,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-log-dirs", args, log_dirs)
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",

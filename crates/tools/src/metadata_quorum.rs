@@ -25,7 +25,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-metadata-quorum", args, metadata_quorum)
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     Parser::new("kafka-metadata-quorum")
         .default_help()
         .description("This tool describes kraft metadata quorum status.")

@@ -22,6 +22,9 @@ use options::{CLIENTS, Entities, IPS, USERS};
 const ABOUT: &str = "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip, client-metrics or group";
 const UNSUPPORTED: &str = "org.apache.kafka.common.errors.UnsupportedVersionException";
 
+#[cfg(test)]
+pub(crate) use options::parser;
+
 /// Runs the tool.
 pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-configs", args, configs)

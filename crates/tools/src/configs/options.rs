@@ -37,7 +37,7 @@ const DEFAULTS: [(&str, &str); 4] = [
     ("ip-defaults", IPS),
 ];
 
-pub(super) fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     let text = |p: &mut Parser, name, about: &str, value: &str| {
         p.takes(name, about, value, Kind::Text);

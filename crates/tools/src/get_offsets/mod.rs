@@ -19,7 +19,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-get-offsets", args, get_offsets)
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",

@@ -18,6 +18,9 @@ pub(crate) use options::CONFIGS;
 use crate::args::jopt::Found;
 use crate::runtime::{self, Out, Stop, Thrown};
 
+#[cfg(test)]
+pub(crate) use options::parser;
+
 /// Runs the tool.
 pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-topics", args, topics)

@@ -51,7 +51,7 @@ const REPORTS: [&str; 4] = [
     "unavailable-partitions",
 ];
 
-pub(super) fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",

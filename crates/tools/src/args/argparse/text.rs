@@ -4,6 +4,9 @@ use crate::args::lines::pieces;
 
 /// The width of a help; `COLUMNS` counts if it is set, as for argparse4j.
 pub(super) fn width() -> usize {
+    if cfg!(test) {
+        return 75;
+    }
     let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<usize>().ok());
     columns.filter(|&columns| columns > 5).map_or(75, |columns| columns - 5)
 }
