@@ -116,7 +116,7 @@ public class Mixed {
         p.put("group.protocol", protocol);
         p.put("auto.offset.reset", "earliest");
         p.put("enable.auto.commit", "false");
-        long count = 0, failedCommits = 0;
+        long count = 0, failedCommits = 0, silence = 0, last = 0;
         try (BufferedWriter book = Files.newBufferedWriter(file);
                 KafkaConsumer<String, String> consumer = new KafkaConsumer<>(p, new StringDeserializer(), new StringDeserializer())) {
             consumer.subscribe(List.of(topic));
@@ -125,12 +125,21 @@ public class Mixed {
                 for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(200))) {
                     book.write(record.partition() + " " + record.offset() + " " + record.value() + "\n");
                     before++;
+                    long now = System.nanoTime();
+                    if (last != 0) silence = Math.max(silence, now - last);
+                    last = now;
                 }
                 if (before > 0) {
                     book.flush();
                     count += before;
                     try {
+                        Map<TopicPartition, Long> positions = new HashMap<>();
+                        for (TopicPartition partition : consumer.assignment())
+                            positions.put(partition, consumer.position(partition));
                         consumer.commitSync();
+                        for (Map.Entry<TopicPartition, Long> at : positions.entrySet())
+                            book.write("committed " + at.getKey().partition() + " " + at.getValue() + "\n");
+                        book.flush();
                     } catch (Exception e) {
                         failedCommits++;
                         System.err.println("commit " + e);
@@ -138,7 +147,7 @@ public class Mixed {
                 }
             }
         }
-        System.out.println("consumed " + count + " failed commits " + failedCommits);
+        System.out.println("consumed " + count + " failed commits " + failedCommits + " silence " + silence / 1_000_000);
     }
 
     /** Changes topics of three replicas and waits until every broker says the same. */

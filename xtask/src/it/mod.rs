@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::dist;
-use crate::machine::Need;
+use crate::machine::{self, Need};
 use crate::process::{self, Output};
 use crate::server::{Server, Site, System};
 use crate::tally::Tally;
@@ -43,15 +43,32 @@ const GROUPS: &[(&str, Group)] = &[
     ("batches", |tally| on_a_node(tally, System::Ottla, "batches", batches::run)),
 ];
 
-type OfClusters = fn(&mut Tally, System);
-/// Groups of several nodes, by their names.
-const CLUSTERS: &[(&str, OfClusters)] = &[
-    ("cluster-topologies", cluster::topologies),
-    ("cluster-kills", cluster::kills),
-    ("cluster-outages", cluster::outages),
-    ("cluster-pause", cluster::pause),
-    ("cluster-rolling", cluster::rolling),
-    ("cluster-wipe", cluster::wipe),
+/// A group of several nodes.
+struct OfNodes {
+    name: &'static str,
+    run: fn(&mut Tally, System),
+    /// It runs when no group is named; the others take minutes, and are named.
+    always: bool,
+    needs: &'static [Need],
+}
+
+const fn always(name: &'static str, run: fn(&mut Tally, System)) -> OfNodes {
+    OfNodes { name, run, always: true, needs: &[Need::Kcat] }
+}
+
+const fn on_demand(name: &'static str, run: fn(&mut Tally, System), needs: &'static [Need]) -> OfNodes {
+    OfNodes { name, run, always: false, needs }
+}
+
+const CLUSTERS: &[OfNodes] = &[
+    always("cluster-topologies", cluster::topologies),
+    always("cluster-kills", cluster::kills),
+    always("cluster-outages", cluster::outages),
+    always("cluster-pause", cluster::pause),
+    always("cluster-rolling", cluster::rolling),
+    always("cluster-wipe", cluster::wipe),
+    on_demand("cluster-coordinator", cluster::coordinator::run, cluster::coordinator::NEEDS),
+    on_demand("cluster-tools", cluster::tools::run, cluster::tools::NEEDS),
 ];
 
 /// Runs every group, or the one that is named.
@@ -66,25 +83,25 @@ pub fn run(only: Option<&str>) -> Result<()> {
             tally.note(&format!("{name}: all of it"), Err(error));
         }
     }
-    let reads_back = Need::Kcat.find().is_some();
-    if !reads_back {
-        println!("left out: clusters; lacking: {}", Need::Kcat.how());
-    }
-    let wanted = |name: &str| only.is_none_or(|only| only == name);
-    for (name, group) in CLUSTERS.iter().filter(|(name, _)| reads_back && wanted(name)) {
-        println!("-- {name}");
+    for group in CLUSTERS.iter().filter(|g| only.map_or(g.always, |only| only == g.name)) {
         found = true;
-        group(&mut tally, System::Ottla);
+        let lacking = machine::lacking(group.needs);
+        if let Some(need) = lacking.first() {
+            ensure!(only.is_none(), "{} lacks {}", group.name, need.how());
+            println!("left out: {}; lacking: {}", group.name, need.how());
+            continue;
+        }
+        println!("-- {}", group.name);
+        (group.run)(&mut tally, System::Ottla);
     }
-    if reads_back && wanted("cluster-dev") {
+    if Need::Kcat.find().is_some() && only.is_none_or(|only| only == "cluster-dev") {
         println!("-- cluster-dev");
         found = true;
         cluster::dev(&mut tally);
     }
-    let names = GROUPS.iter().map(|(name, _)| *name).chain(CLUSTERS.iter().map(|(name, _)| *name));
-    let names = names.chain(["cluster-dev"]);
-    let names: Vec<&str> = names.collect();
-    ensure!(found || !reads_back, "no group '{}': {}", only.unwrap_or_default(), names.join(", "));
+    let names = GROUPS.iter().map(|(name, _)| *name).chain(CLUSTERS.iter().map(|group| group.name));
+    let names: Vec<&str> = names.chain(["cluster-dev"]).collect();
+    ensure!(found, "no group '{}': {}", only.unwrap_or_default(), names.join(", "));
     tally.close()
 }
 
@@ -93,9 +110,9 @@ pub fn run(only: Option<&str>) -> Result<()> {
 pub fn prove_on_apache(only: Option<&str>) -> Result<()> {
     let mut tally = Tally::new("it against Apache Kafka");
     if let Some(only) = only {
-        let group = CLUSTERS.iter().find(|(name, _)| *name == only);
-        let (_, group) = group.with_context(|| format!("no group '{only}' of clusters"))?;
-        group(&mut tally, System::Apache);
+        let group = CLUSTERS.iter().find(|group| group.name == only);
+        let group = group.with_context(|| format!("no group '{only}' of clusters"))?;
+        (group.run)(&mut tally, System::Apache);
         return tally.close();
     }
     on_a_node(&mut tally, System::Apache, "frames-apache", frames::run)?;

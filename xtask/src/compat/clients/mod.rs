@@ -5,7 +5,7 @@
 mod java;
 mod kcat;
 mod node;
-mod python;
+pub mod python;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -13,9 +13,19 @@ use crate::process;
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
+/// A Python that imports kafka-python 2.0.2.
+pub fn older_environment(python: &Path) -> Result<PathBuf> {
+    environment("python-older", python, "requirements-older.txt")
+}
+
+/// A Python that imports the newest confluent-kafka and aiokafka.
+pub fn newest_environment(python: &Path) -> Result<PathBuf> {
+    environment("python-newest", python, "requirements.txt")
+}
+
 /// kafka-python 2.0.2.
-pub fn kafka_python(python: &Path) -> Result<Client> {
-    let python = environment("python-older", python, "requirements-older.txt")?;
+pub(super) fn kafka_python(python: &Path) -> Result<Client> {
+    let python = older_environment(python)?;
     let mut checks = vec!["create"];
     checks.extend(CODECS);
     checks.extend(["headers", "times", "group", "commit", "configs", "partitions", "groups", "delete"]);
@@ -28,8 +38,8 @@ pub fn kafka_python(python: &Path) -> Result<Client> {
 }
 
 /// confluent-kafka and aiokafka.
-pub fn newest(python: &Path) -> Result<Vec<Client>> {
-    let python = environment("python-newest", python, "requirements.txt")?;
+pub(super) fn newest(python: &Path) -> Result<Vec<Client>> {
+    let python = newest_environment(python)?;
     let mut checks = vec!["create"];
     checks.extend(CODECS);
     checks.extend(["headers", "times", "idempotent", "group", "commit", "configs", "partitions", "groups"]);

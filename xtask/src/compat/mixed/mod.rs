@@ -9,7 +9,7 @@ mod brokers;
 mod changes;
 mod coordinator;
 mod moving;
-mod programs;
+pub mod programs;
 mod quorum;
 mod refused;
 mod replicas;

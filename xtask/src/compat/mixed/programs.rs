@@ -20,23 +20,30 @@ use crate::process;
 /// How long a program may take to end after it was asked to.
 const END: Duration = Duration::from_secs(90);
 
-/// `Mixed.java`, compiled.
+/// A program of one class, compiled.
 pub struct Java {
     jars: Jars,
     classes: PathBuf,
+    class: &'static str,
 }
 
 impl Java {
+    /// `Mixed.java`.
     pub fn new() -> Result<Java> {
+        Java::of("mixed", "Mixed")
+    }
+
+    /// `xtask/judges/DIR/CLASS.java`.
+    pub fn of(dir: &str, class: &'static str) -> Result<Java> {
         let jars = peers::install()?;
-        let source = process::root().join("xtask/judges/mixed/Mixed.java");
-        let classes = process::target().join("peers/judge-mixed");
+        let source = process::root().join("xtask/judges").join(dir).join(format!("{class}.java"));
+        let classes = process::target().join("peers").join(format!("judge-{dir}"));
         fs::create_dir_all(&classes)?;
         let mut javac = Command::new(jars.javac());
         javac.args(["-nowarn", "-proc:none", "-d"]).arg(&classes);
         javac.arg("-cp").arg(jars.class_path()).arg(source);
         process::checked(&mut javac, Duration::from_secs(120))?;
-        Ok(Java { jars, classes })
+        Ok(Java { jars, classes, class })
     }
 
     pub fn command(&self, bootstrap: &str, words: &[&str]) -> Command {
@@ -45,7 +52,7 @@ impl Java {
         java.args(["-Xmx96M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dpeer.log.level=WARN"]);
         java.arg(format!("-Dlog4j2.configurationFile={}", logging.display())).arg("-cp");
         java.arg(format!("{}:{}", self.classes.display(), self.jars.class_path()));
-        java.arg("Mixed").arg(bootstrap).args(words);
+        java.arg(self.class).arg(bootstrap).args(words);
         java
     }
 }

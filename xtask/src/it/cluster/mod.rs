@@ -3,9 +3,11 @@
 //! In every check, idempotent writers (acks=all) keep a book of what was acknowledged and kcat reads all of it back:
 //! nothing lost, nothing doubled, everything in order.
 
+pub mod coordinator;
 mod dev;
 pub mod ledger;
 pub mod nodes;
+pub mod tools;
 pub mod wire;
 
 use std::thread;

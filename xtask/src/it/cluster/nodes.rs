@@ -1,7 +1,7 @@
 //! The processes of a judged cluster: Apache Kafka's or ours, in every topology, killed, paused, wiped and started again.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -316,6 +316,15 @@ impl Nodes {
     /// Clients' ports of all nodes.
     pub fn all_ports(&self) -> Vec<u16> {
         self.all.iter().filter_map(|n| n.port).collect()
+    }
+
+    /// The directory of all nodes' directories.
+    pub fn dir(&self) -> &Path {
+        self.all[0].dir.parent().expect("a node's directory lies in the cluster's")
+    }
+
+    pub fn node(&self, id: i32) -> &Node {
+        self.all.iter().find(|n| n.id == id).expect("a node of this cluster")
     }
 
     pub fn bootstrap(&self) -> String {

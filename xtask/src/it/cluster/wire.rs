@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::frame::{self, Bytes, CREATE_TOPICS, METADATA};
 
+const FIND_COORDINATOR: i16 = 10;
 const INIT_PRODUCER_ID: i16 = 22;
 const DESCRIBE_QUORUM: i16 = 55;
 /// A node that stands still shall not hold the judge up.
@@ -116,6 +117,17 @@ pub fn producer_id(port: u16) -> Result<(i64, i16)> {
     let code = at.i16()?;
     ensure!(code == 0, "InitProducerId: error {code}");
     Ok((at.i64()?, at.i16()?))
+}
+
+/// The broker that coordinates a group.
+pub fn coordinator(port: u16, group: &str) -> Result<i32> {
+    let mut stream = frame::connect(port, PATIENCE)?;
+    let body = Bytes::new().string(group);
+    let answer = frame::ask(&mut stream, &frame::request(FIND_COORDINATOR, 0, 35, false, body), 35)?;
+    let mut at = Reader(&answer);
+    let code = at.i16()?;
+    ensure!(code == 0, "FindCoordinator: error {code}");
+    at.i32()
 }
 
 /// Creates a topic; the error code.
