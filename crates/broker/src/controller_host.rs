@@ -28,6 +28,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod voters_check;
 mod waiting;
 
 use std::sync::atomic::{AtomicI64, Ordering};

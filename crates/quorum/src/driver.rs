@@ -64,6 +64,7 @@ impl Driver {
             voters,
             kraft_version: 0,
             is_voter: false,
+            strangers: std::collections::BTreeSet::new(),
         }));
         let disk = config.replica.log_dir.disk().clone();
         let handle = Handle { commands, status: status.clone(), directory, disk };

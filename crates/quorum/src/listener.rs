@@ -1,5 +1,7 @@
 //! What the quorum tells others, and what it needs from them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use ottla_raft::{Destination, Request, VoterSet};
 use ottla_records::ids::{LeaderEpoch, Offset, TimestampMs};
@@ -92,6 +94,8 @@ pub struct Status {
     pub kraft_version: i16,
     /// Is this node a voter?
     pub is_voter: bool,
+    /// Peers (voters by their ids, bootstrap servers by negative numbers) that said they belong to another cluster.
+    pub strangers: BTreeSet<i32>,
 }
 
 /// Where the answer to an inbound request goes.

@@ -94,7 +94,11 @@ fn crc(bytes: &[u8], polynomial: u32) -> u32 {
 
 /// A Produce request of version 3 to 8 with one partition's records.
 pub fn produce_request(version: i16, topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
-    let body = Bytes::new().i16(-1).i16(acks).i32(5000).i32(1).string(topic).i32(1).i32(0);
+    request_to(version, topic, 0, acks, records)
+}
+
+fn request_to(version: i16, topic: &str, partition: i32, acks: i16, records: &[u8]) -> Vec<u8> {
+    let body = Bytes::new().i16(-1).i16(acks).i32(5000).i32(1).string(topic).i32(1).i32(partition);
     frame::request(PRODUCE, version, 21, false, body.i32(records.len() as i32).raw(records))
 }
 
@@ -105,8 +109,17 @@ pub fn produce(port: u16, topic: &str, records: &[u8]) -> Result<(i16, i64)> {
 
 /// As [`produce`], in a version of one's own.
 pub fn produce_as(port: u16, version: i16, topic: &str, records: &[u8]) -> Result<(i16, i64)> {
+    send(port, topic, &produce_request(version, topic, -1, records))
+}
+
+/// As [`produce`], to a partition.
+pub fn produce_to(port: u16, topic: &str, partition: i32, records: &[u8]) -> Result<(i16, i64)> {
+    send(port, topic, &request_to(7, topic, partition, -1, records))
+}
+
+fn send(port: u16, topic: &str, request: &[u8]) -> Result<(i16, i64)> {
     let mut stream = frame::connect(port, Duration::from_secs(20))?;
-    let body = frame::ask(&mut stream, &produce_request(version, topic, -1, records), 21)?;
+    let body = frame::ask(&mut stream, request, 21)?;
     // One topic: count, name, count of partitions, index, error code, base offset.
     let at = 4 + 2 + topic.len() + 4 + 4;
     let fields = body.get(at..at + 10).context("a Produce response that breaks off")?;

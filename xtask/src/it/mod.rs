@@ -5,7 +5,9 @@ pub mod batch;
 mod batches;
 pub mod cluster;
 mod dev;
+mod directories;
 mod frames;
+mod misuse;
 mod recovery;
 mod scripts;
 mod start;
@@ -39,6 +41,8 @@ const GROUPS: &[(&str, Group)] = &[
     ("scripts", scripts::run),
     ("dev", dev::run),
     ("recovery", recovery::run),
+    ("directories", directories::run),
+    ("misuse", misuse::run),
     ("frames", |tally| on_a_node(tally, System::Ottla, "frames", frames::run)),
     ("batches", |tally| on_a_node(tally, System::Ottla, "batches", batches::run)),
 ];
@@ -67,6 +71,14 @@ const CLUSTERS: &[OfNodes] = &[
     always("cluster-pause", cluster::pause),
     always("cluster-rolling", cluster::rolling),
     always("cluster-wipe", cluster::wipe),
+    always("cluster-strangers", cluster::strangers::run),
+    OfNodes {
+        name: "cluster-full-disk",
+        run: cluster::full_disk::run,
+        always: true,
+        needs: cluster::full_disk::NEEDS,
+    },
+    on_demand("cluster-standalone", cluster::standalone::run, cluster::standalone::NEEDS),
     on_demand("cluster-coordinator", cluster::coordinator::run, cluster::coordinator::NEEDS),
     on_demand("cluster-tools", cluster::tools::run, cluster::tools::NEEDS),
 ];

@@ -27,6 +27,7 @@ use super::lead::Lead;
 use super::machine_name::machine_name;
 use super::{ControllerHost, STOP_MS, Threads, transport};
 use crate::config_rules::Rules;
+use super::voters_check::same_voters;
 use crate::dirs::Dirs;
 use crate::node::Node;
 use crate::start_error::StartError;
@@ -56,6 +57,7 @@ impl Plan {
         }
         let controllers = resolve(&config.listeners.advertised_controllers, bound_port, &machine_name());
         look_over(dirs)?;
+        same_voters(config, dirs)?;
         Ok(Plan {
             bootstrap: read_bootstrap(dirs)?,
             replica: replica_config(config, dirs, &controllers),

@@ -40,6 +40,9 @@ impl ControllerHost {
             if node.is_interrupted() {
                 return Err(StartError::Interrupted);
             }
+            if let Some(error) = of_another_cluster(node, &status) {
+                return Err(error);
+            }
             if alone && begun.elapsed() >= patience {
                 return Err(StartError::Quorum(format!(
                     "no controller became active within {} ms (role {}, epoch {}, leader {:?})",
@@ -106,5 +109,54 @@ impl ControllerHost {
         );
         let longest = times.into_iter().max().filter(|seconds| *seconds > 0);
         (text, longest.map(|seconds| format!(", {seconds} s")).unwrap_or_default())
+    }
+}
+
+/// Refuses to wait when the controllers that answer belong to another cluster, and so many of them that those left are
+/// no majority.
+fn of_another_cluster(node: &Node, status: &Status) -> Option<StartError> {
+    let quorum = &node.static_config().quorum;
+    // Bootstrap servers have numbers below those of nodes; once a voter is known by its id it counts as that alone.
+    let (known, strangers, majority) = match status.voters.len() {
+        0 => (quorum.bootstrap_servers.len(), status.strangers.len(), quorum.bootstrap_servers.len()),
+        voters => {
+            let strangers = status.strangers.iter().filter(|id| status.voters.get(**id).is_some());
+            (voters, strangers.count(), status.voters.majority())
+        }
+    };
+    if !is_hopeless(known, strangers, majority) || status.leader.is_some() {
+        return None;
+    }
+    let key = if quorum.voters.is_empty() { "controller.quorum.bootstrap.servers" } else { "controller.quorum.voters" };
+    let cluster = node.cluster_id();
+    let names: Vec<String> = status
+        .strangers
+        .iter()
+        .filter_map(|id| quorum.voters.iter().find(|voter| voter.id == *id))
+        .map(|voter| format!("controller {}@{}", voter.id, voter.address))
+        .collect();
+    let who = if names.is_empty() { format!("a controller of {key}") } else { names.join(", ") };
+    Some(StartError::Quorum(format!(
+        "this node was formatted for cluster {cluster}, but {who} answers for another cluster (INCONSISTENT_CLUSTER_ID)\n    \
+         next: fix {key}, or format this node with the id of that cluster (kafka-storage.sh format -t ID ...; what it \
+         has is lost then)"
+    )))
+}
+
+/// Without the strangers there is no majority of those that are known.
+fn is_hopeless(known: usize, strangers: usize, majority: usize) -> bool {
+    strangers > 0 && known.saturating_sub(strangers) < majority
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_hopeless;
+
+    #[test]
+    fn one_stranger_of_three_is_its_own_problem() {
+        assert!(!is_hopeless(3, 0, 2));
+        assert!(!is_hopeless(3, 1, 2), "the other two are a quorum");
+        assert!(is_hopeless(3, 2, 2), "this one is the stranger");
+        assert!(is_hopeless(1, 1, 1), "a broker at the wrong controller");
     }
 }

@@ -8,7 +8,7 @@ mod error;
 mod reply;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -93,6 +93,8 @@ pub struct Replica<L, T> {
     stopped: Option<bool>,
     /// Notices that were logged, and when.
     told: HashMap<String, i64>,
+    /// Peers that answered INCONSISTENT_CLUSTER_ID.
+    strangers: BTreeSet<i32>,
 }
 
 impl<L: Listener, T: Transport> Replica<L, T> {
@@ -132,6 +134,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             gaining: None,
             stopped: None,
             told: HashMap::new(),
+            strangers: BTreeSet::new(),
         };
         replica.settle(now)?;
         Ok(replica)
@@ -172,6 +175,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             voters: self.node.voters().clone(),
             kraft_version: self.node.kraft_version(),
             is_voter: self.node.is_voter(),
+            strangers: self.strangers.clone(),
         }
     }
 
@@ -391,6 +395,11 @@ impl<L: Listener, T: Transport> Replica<L, T> {
     /// One line for each thing, and again when it has gone on for a while: a peer that is asked every few
     /// milliseconds may give the same answer each time.
     fn tell(&mut self, now: Time, notice: &Notice) {
+        if let Notice::UnexpectedError { peer, code } = notice
+            && *code == ottla_raft::Fault::InconsistentClusterId.code()
+        {
+            self.strangers.insert(*peer);
+        }
         self.told.retain(|_, at| now.monotonic - *at < REPEAT_NOTICE_MS);
         if let Entry::Vacant(entry) = self.told.entry(notice.to_string()) {
             tracing::warn!("{notice}");

@@ -24,6 +24,8 @@ use crate::process;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one request may wait: a leader that stands still shall be left soon.
 const ANSWER: Duration = Duration::from_secs(3);
+/// How long a writer that was asked to end still tries the record at hand.
+const STOPPING: Duration = Duration::from_secs(10);
 /// Between two records of one writer: a full speed race would hide nothing, but fill the disk.
 const PACE: Duration = Duration::from_millis(2);
 /// NOT_ENOUGH_REPLICAS_AFTER_APPEND and its like, and leaders that moved: the same record again.
@@ -99,10 +101,10 @@ impl Ledger {
     }
 
     /// Ends the writers and lets kcat read everything: each acknowledged record at its offset, each once, in order.
-    pub fn close(self, nodes: &Nodes) -> Result<Verdict> {
+    pub fn close(mut self, nodes: &Nodes) -> Result<Verdict> {
         self.stop.store(true, Ordering::Relaxed);
         let mut books = BTreeMap::new();
-        for (partition, writer) in self.writers.into_iter().enumerate() {
+        for (partition, writer) in std::mem::take(&mut self.writers).into_iter().enumerate() {
             let book = writer.join().map_err(|_| anyhow::anyhow!("a writer panicked"))?;
             books.insert(
                 partition as i32,
@@ -128,6 +130,16 @@ impl Ledger {
             verdict.silence = verdict.silence.max(book.silence);
         }
         Ok(verdict)
+    }
+}
+
+/// The writers of a check that failed shall not meet the next cluster on the same ports.
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for writer in std::mem::take(&mut self.writers) {
+            let _ = writer.join();
+        }
     }
 }
 
@@ -189,6 +201,9 @@ fn write(ports: &[u16], topic: &str, partition: i32, stop: &AtomicBool, count: &
                 }
                 answer => {
                     connection = None;
+                    if stop.load(Ordering::Relaxed) && start.elapsed() > STOPPING {
+                        return Ok(book);
+                    }
                     if start.elapsed() > PATIENCE {
                         let said = match answer {
                             Ok((code, _)) => format!("error {code}"),

@@ -5,8 +5,11 @@
 
 pub mod coordinator;
 mod dev;
+pub mod full_disk;
 pub mod ledger;
 pub mod nodes;
+pub mod standalone;
+pub mod strangers;
 pub mod tools;
 pub mod wire;
 

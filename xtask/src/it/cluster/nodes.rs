@@ -297,6 +297,49 @@ impl Nodes {
         Ok(())
     }
 
+    /// A node that must end by itself, with 1; what it said.
+    pub fn refuses(&mut self, id: i32, limit: Duration) -> Result<String> {
+        self.start(id)?;
+        let mut child = self.at(id).child.take().context("it was started")?;
+        let Some(status) = process::wait(&mut child, limit)? else {
+            child.kill()?;
+            child.wait()?;
+            bail!("node {id} is there after {} s{}", limit.as_secs(), self.at(id).tail());
+        };
+        ensure!(status.code() == Some(1), "exit 1, not {status}{}", self.at(id).tail());
+        super::super::no_panic(&self.node(id).log())?;
+        Ok(self.node(id).log())
+    }
+
+    /// Whether its process is there; one that ended by itself counts as stopped from then on.
+    pub fn is_there(&mut self, id: i32) -> bool {
+        let node = self.at(id);
+        if node.child.is_some() && !node.alive() {
+            node.child = None;
+        }
+        node.child.is_some()
+    }
+
+    /// Changes lines of a stopped node's configuration.
+    pub fn configure(&mut self, id: i32, changes: &[(&str, &str)]) -> Result<()> {
+        let file = self.node(id).file();
+        let text = fs::read_to_string(&file)?;
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (key, value) in changes {
+            lines.retain(|line| !line.starts_with(&format!("{key}=")));
+            lines.push(format!("{key}={value}"));
+        }
+        Ok(fs::write(file, lines.join("\n") + "\n")?)
+    }
+
+    /// Formats a stopped node's directories, for this cluster or another, with further arguments.
+    pub fn format_as(&self, id: i32, cluster: &str, arguments: &[&str]) -> Result<()> {
+        let node = self.node(id);
+        let mut format = node.system.program("kafka-storage")?;
+        format.args(["format", "-t", cluster, "-c"]).arg(node.file()).args(arguments);
+        process::checked(&mut format, READY).map(drop)
+    }
+
     /// Its data are gone, its directory is formatted anew.
     pub fn wipe(&mut self, id: i32) -> Result<()> {
         let node = self.at(id);
