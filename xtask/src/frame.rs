@@ -1,7 +1,7 @@
 //! Kafka's frames, written byte by byte: just enough of the wire to ask a server things that no client library would.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -80,7 +80,12 @@ pub fn framed(payload: &[u8]) -> Vec<u8> {
 
 /// A connection that gives up after `limit` of silence.
 pub fn connect(port: u16, limit: Duration) -> Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).context("connect")?;
+    connect_to(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), limit)
+}
+
+/// The same, to another host.
+pub fn connect_to(at: SocketAddr, limit: Duration) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&at, limit).context("connect")?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     stream.set_nodelay(true)?;

@@ -78,6 +78,7 @@ const CLUSTERS: &[OfNodes] = &[
         always: true,
         needs: cluster::full_disk::NEEDS,
     },
+    on_demand("cluster-history", cluster::history::run, &[]),
     on_demand("cluster-standalone", cluster::standalone::run, cluster::standalone::NEEDS),
     on_demand("cluster-coordinator", cluster::coordinator::run, cluster::coordinator::NEEDS),
     on_demand("cluster-tools", cluster::tools::run, cluster::tools::NEEDS),

@@ -127,7 +127,11 @@ fn of_another_cluster(node: &Node, status: &Status) -> Option<StartError> {
     if !is_hopeless(known, strangers, majority) || status.leader.is_some() {
         return None;
     }
-    let key = if quorum.voters.is_empty() { "controller.quorum.bootstrap.servers" } else { "controller.quorum.voters" };
+    let key = if quorum.voters.is_empty() {
+        "controller.quorum.bootstrap.servers"
+    } else {
+        "controller.quorum.voters"
+    };
     let cluster = node.cluster_id();
     let names: Vec<String> = status
         .strangers

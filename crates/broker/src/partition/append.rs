@@ -190,7 +190,13 @@ impl Partition {
         append: &LeaderAppend,
         accepted: Accepted<'_>,
     ) -> Result<Appended, AppendRefusal> {
-        let appended = state.log_mut().append_as_leader(append, &[accepted]).map_err(refusal)?;
+        let replicated = matches!(&state.role, Role::Leads(leader) if !leader.remotes().is_empty());
+        let appended = state.log_mut().append_as_leader(append, &[accepted]).map_err(|error| {
+            if replicated {
+                self.give_up_full_disk(&error);
+            }
+            refusal(error)
+        })?;
         let end = state.log().log_end();
         if let Role::Leads(leader) = &mut state.role
             && !appended.duplicate
@@ -222,6 +228,15 @@ impl Partition {
 }
 
 impl Partition {
+    /// A full disk holds up every partition that others could lead, and every acknowledgement that waits for this
+    /// replica: the directory goes offline, as in Kafka, so that the controller does without it. A partition that lies
+    /// nowhere else gains nothing by that: it refuses records until there is room.
+    pub(super) fn give_up_full_disk(&self, error: &AppendError) {
+        if let AppendError::Storage(full @ ottla_log::Error::DiskFull { .. }) = error {
+            self.log_dir.log().poison(|| full.to_string());
+        }
+    }
+
     /// Flushes completed segments in the background, so that recovery need not read them.
     fn flush_completed(self: &Arc<Self>, state: &mut State) {
         let Ok(Some(work)) = state.log_mut().flush_work_of_completed() else { return };

@@ -150,6 +150,9 @@ impl Partition {
                         state.log_mut().append_as_follower(wall_ms(), append.up_to_epoch, records).map(drop)
                     }
                 };
+                if let Err(error) = &appended {
+                    self.give_up_full_disk(error);
+                }
                 let State { role, log, .. } = state;
                 let Role::Follows(follower) = role else { return };
                 let log = log.as_mut().expect("PARTITION-3 a closed partition is not used");

@@ -68,7 +68,8 @@ impl Makers {
     }
 }
 
-const MAKERS: [(&str, &str); 3] = [("old", "kafka-python"), ("new", "confluent-kafka"), ("java", "Java client")];
+const MAKERS: [(&str, &str); 3] =
+    [("old", "kafka-python"), ("new", "confluent-kafka"), ("java", "Java client")];
 
 /// A program and the book that it keeps.
 struct Keeper {
@@ -137,9 +138,9 @@ impl Crowd {
                 keeper.program.works()?;
             }
             let now = self.given();
-            let slow = now.iter().find(|(group, places)| {
-                places.len() < before.get(*group).map_or(0, HashSet::len) + SOME
-            });
+            let slow = now
+                .iter()
+                .find(|(group, places)| places.len() < before.get(*group).map_or(0, HashSet::len) + SOME);
             if let Some((group, places)) = slow {
                 bail!("{group} was given {} records and no more", places.len());
             }
@@ -165,7 +166,8 @@ impl Crowd {
         }
         let log = programs::read_all(&bootstrap, TOPIC)?;
         for (value, place) in &acknowledged {
-            let found = log.get(value).with_context(|| format!("'{value}' is lost: acknowledged at {place:?}"))?;
+            let found =
+                log.get(value).with_context(|| format!("'{value}' is lost: acknowledged at {place:?}"))?;
             ensure!(found.contains(place), "'{value}' was acknowledged at {place:?} and lies at {found:?}");
             // kafka-python sends again what it is not sure of.
             let once = found.len() == 1 || value.starts_with("old:");
@@ -196,7 +198,10 @@ impl Crowd {
             twice += at_least_once(group, books, &everything)?;
         }
         lags(&bootstrap, &books.keys().cloned().collect::<Vec<_>>())?;
-        println!("      {} acknowledged and read back; given twice: {twice}; longest silences:", acknowledged.len());
+        println!(
+            "      {} acknowledged and read back; given twice: {twice}; longest silences:",
+            acknowledged.len()
+        );
         for line in silences {
             println!("        {line} ms");
         }
@@ -271,7 +276,10 @@ fn at_least_once(group: &str, books: &[PathBuf], everything: &HashSet<(i32, i64)
 fn missed(group: &str, book: &Book, everything: &HashSet<(i32, i64)>) -> Result<()> {
     for place @ (partition, offset) in everything {
         let below = book.committed.get(partition).is_some_and(|committed| offset < committed);
-        ensure!(!below || book.given.contains_key(place), "{group} committed past {place:?} and was not given it");
+        ensure!(
+            !below || book.given.contains_key(place),
+            "{group} committed past {place:?} and was not given it"
+        );
     }
     Ok(())
 }
@@ -312,7 +320,9 @@ fn kills(system: System) -> Result<()> {
         let id = coordinator(&nodes, &group)?;
         hit.push(id);
         nodes.kill(id)?;
-        crowd.goes_on().with_context(|| format!("after node {id}, the coordinator of {group}, was killed"))?;
+        crowd
+            .goes_on()
+            .with_context(|| format!("after node {id}, the coordinator of {group}, was killed"))?;
         // S3-29: who is there is in sync, who was a replica is one.
         programs::until("an ISR without the dead", GOES_ON, || {
             let view = nodes.view()?;

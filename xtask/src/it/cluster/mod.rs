@@ -6,6 +6,7 @@
 pub mod coordinator;
 mod dev;
 pub mod full_disk;
+pub mod history;
 pub mod ledger;
 pub mod nodes;
 pub mod standalone;

@@ -1,6 +1,7 @@
 //! What the cluster's judge asks over the wire: who leads, who is in sync, a producer's id, a topic.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -62,7 +63,12 @@ impl<'b> Reader<'b> {
 
 /// Everything that the broker at `port` knows.
 pub fn view(port: u16) -> Result<View> {
-    let mut stream = frame::connect(port, PATIENCE)?;
+    view_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+/// The same, of another host.
+pub fn view_at(at: SocketAddr) -> Result<View> {
+    let mut stream = frame::connect_to(at, PATIENCE)?;
     let body = frame::ask(&mut stream, &frame::request(METADATA, 1, 31, false, Bytes::new().i32(-1)), 31)?;
     let mut at = Reader(&body);
     let mut view = View::default();
@@ -109,7 +115,12 @@ pub fn quorum_leader(port: u16) -> Result<Option<(i32, i32)>> {
 
 /// A new producer's id and epoch.
 pub fn producer_id(port: u16) -> Result<(i64, i16)> {
-    let mut stream = frame::connect(port, Duration::from_secs(5))?;
+    producer_id_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+/// The same, of another host.
+pub fn producer_id_at(at: SocketAddr) -> Result<(i64, i16)> {
+    let mut stream = frame::connect_to(at, Duration::from_secs(5))?;
     let body = Bytes::new().i16(-1).i32(60_000);
     let answer = frame::ask(&mut stream, &frame::request(INIT_PRODUCER_ID, 0, 33, false, body), 33)?;
     let mut at = Reader(&answer);
@@ -132,7 +143,12 @@ pub fn coordinator(port: u16, group: &str) -> Result<i32> {
 
 /// Creates a topic; the error code.
 pub fn create_topic(port: u16, name: &str, partitions: i32, copies: i16) -> Result<i16> {
-    let mut stream = frame::connect(port, Duration::from_secs(15))?;
+    create_topic_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), name, partitions, copies)
+}
+
+/// The same, of another host.
+pub fn create_topic_at(at: SocketAddr, name: &str, partitions: i32, copies: i16) -> Result<i16> {
+    let mut stream = frame::connect_to(at, Duration::from_secs(15))?;
     let body = Bytes::new().i32(1).string(name).i32(partitions).i16(copies);
     let body = body.i32(0).i32(0).i32(10_000).i8(0);
     let answer = frame::ask(&mut stream, &frame::request(CREATE_TOPICS, 2, 34, false, body), 34)?;

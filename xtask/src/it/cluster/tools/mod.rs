@@ -30,7 +30,8 @@ pub fn run(tally: &mut Tally, system: System) {
     tally.check("kafka-metadata-quorum add-controller, remove-controller, add-controller again", || {
         quorum::change(system)
     });
-    tally.check("kafka-topics: create, describe, alter, what is short of replicas, delete", || topics(system));
+    tally
+        .check("kafka-topics: create, describe, alter, what is short of replicas, delete", || topics(system));
     tally.check("kafka-cluster: id, endpoints, unregister", || cluster(system));
     tally.check("kafka-reassign-partitions: generate, execute, verify, cancel while producing", || {
         moves::reassign(system)
@@ -38,7 +39,8 @@ pub fn run(tally: &mut Tally, system: System) {
     tally.check("kafka-leader-election: preferred, and unclean when no other is left", || {
         moves::elections(system)
     });
-    tally.check("kafka-verifiable-producer and -consumer over a kill -9 of the leader", || verifiable(system));
+    tally
+        .check("kafka-verifiable-producer and -consumer over a kill -9 of the leader", || verifiable(system));
     tally.check("KIP-392: a consumer with a rack reads from the follower there", || racks::run(system));
 }
 
@@ -61,7 +63,8 @@ fn field<'l>(line: &'l str, label: &str) -> Result<&'l str> {
 fn topics(system: System) -> Result<()> {
     let mut nodes = cluster_of(system, "topics", Shape::Combined(3), &[])?;
     let bootstrap = nodes.bootstrap();
-    let topics = |words: &[&str]| tool("kafka-topics", &[&["--bootstrap-server", &bootstrap], words].concat());
+    let topics =
+        |words: &[&str]| tool("kafka-topics", &[&["--bootstrap-server", &bootstrap], words].concat());
     let said = topics(&["--create", "--topic", "even", "--partitions", "10", "--replication-factor", "3"])?;
     ensure!(said.contains("Created topic even."), "{said}");
     topics(&["--create", "--topic", "placed", "--replica-assignment", "3:1,1:2,2:3"])?;

@@ -73,9 +73,9 @@ pub fn reassign(system: System) -> Result<()> {
         Ok(true)
     })?;
     ledger.until_more(SOME)?;
-    let said = reassign(&["--reassignment-json-file", &file, "--verify"])?;
+    let said = reassign(&["--reassignment-json-file", &file, "--verify", "--preserve-throttles"])?;
     ensure!(said.contains("is still in progress"), "{said}");
-    let said = reassign(&["--reassignment-json-file", &file, "--cancel"])?;
+    let said = reassign(&["--reassignment-json-file", &file, "--cancel", "--preserve-throttles"])?;
     ensure!(said.contains("Successfully cancelled"), "{said}");
     let sorted = |mut all: Vec<Vec<i32>>| {
         all.iter_mut().for_each(|replicas| replicas.sort_unstable());
@@ -122,7 +122,8 @@ pub fn elections(system: System) -> Result<()> {
     ledger.until_more(SOME)?;
 
     // Two replicas: 1 is alone in sync and dies; 2 lacks a record.
-    let topics = ["--create", "--topic", "pair", "--replica-assignment", "1:2", "--bootstrap-server", &bootstrap];
+    let topics =
+        ["--create", "--topic", "pair", "--replica-assignment", "1:2", "--bootstrap-server", &bootstrap];
     tool("kafka-topics", &topics)?;
     nodes.whole("pair")?;
     let file = nodes.dir().join("one");

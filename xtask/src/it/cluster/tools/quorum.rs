@@ -78,7 +78,8 @@ fn roles(nodes: &Nodes, leaders: usize, followers: usize, observers: usize) -> R
         let count = |role: &str| last.lines().filter(|l| l.trim_end().ends_with(role)).count();
         Ok((count("Leader"), count("Follower"), count("Observer")) == (leaders, followers, observers))
     });
-    outcome.with_context(|| format!("{leaders} leader, {followers} followers, {observers} observers:\n{last}"))
+    outcome
+        .with_context(|| format!("{leaders} leader, {followers} followers, {observers} observers:\n{last}"))
 }
 
 /// Node 1 is the broker, nodes 2 and 3 are voters from the beginning, node 4 comes and goes.

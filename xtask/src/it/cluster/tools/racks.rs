@@ -21,7 +21,8 @@ pub fn run(system: System) -> Result<()> {
     let heap: &[&str] = &["-Xmx384m", "-XX:TieredStopAtLevel=1"];
     let settings = [("replica.selector.class", SELECTOR)];
     let shape = Shape::Combined(3);
-    let mut nodes = Nodes::of_kinds(&[system], heap, "cluster-tools-racks", shape, Voters::Static, &settings)?;
+    let mut nodes =
+        Nodes::of_kinds(&[system], heap, "cluster-tools-racks", shape, Voters::Static, &settings)?;
     for node in &nodes.all {
         let mut text = std::fs::read_to_string(node.file())?;
         text.push_str(&format!("broker.rack=rack-{}\n", node.id));
@@ -48,7 +49,8 @@ pub fn run(system: System) -> Result<()> {
         let said = process::checked(&mut command, Duration::from_secs(90))?;
         ensure!(said.contains(&format!("read {RECORDS}")), "{said}");
         let bytes = said.lines().filter_map(|l| l.strip_prefix("node ")?.split_once(' '));
-        let bytes = bytes.filter_map(|(id, total)| Some((total.parse::<i64>().ok()?, id.parse::<i32>().ok()?)));
+        let bytes =
+            bytes.filter_map(|(id, total)| Some((total.parse::<i64>().ok()?, id.parse::<i32>().ok()?)));
         let (total, id) = bytes.max().with_context(|| said.clone())?;
         ensure!(total > 1000 * RECORDS as i64 / 2, "most of it from one broker: {said}");
         Ok(id)
