@@ -31,7 +31,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "lint", needs: &[], some_will_do: false, in_test: true, run: lint },
     Stage { name: "unit", needs: &[], some_will_do: false, in_test: true, run: unit },
     Stage { name: "sim", needs: &[], some_will_do: false, in_test: true, run: sim::stage },
-    Stage { name: "it", needs: it::NEEDS, some_will_do: true, in_test: true, run: || it::run(None) },
+    Stage { name: "it", needs: it::NEEDS, some_will_do: true, in_test: true, run: || it::run(None, None) },
     Stage { name: "wire", needs: JAVA, some_will_do: false, in_test: true, run: compat::wire::run },
     Stage { name: "config", needs: JAVA, some_will_do: false, in_test: true, run: compat::config::run },
     Stage {

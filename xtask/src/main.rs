@@ -36,7 +36,7 @@ usage: cargo xtask COMMAND
                            libFuzzer on every family of bytes from outside
   sim [--seeds N] [--seed S] [--minutes M] [--twice] [--mutants]
                            a simulated cluster in trouble, from seeds
-  it [GROUP]               the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
+  it [GROUP [WORD]]        the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
   bench [--quick] [--only PART]
                            what a node costs and gives, beside a warm Apache Kafka in the same run
   dist                     the release tree in target/dist/ottla/, and as a .tgz
@@ -69,10 +69,12 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
-        ["it"] => it::run(None),
-        ["it", "--prove-on-apache"] => it::prove_on_apache(None),
-        ["it", "--prove-on-apache", group] => it::prove_on_apache(Some(group)),
-        ["it", group] => it::run(Some(group)),
+        ["it"] => it::run(None, None),
+        ["it", "--prove-on-apache"] => it::prove_on_apache(None, None),
+        ["it", "--prove-on-apache", group] => it::prove_on_apache(Some(group), None),
+        ["it", "--prove-on-apache", group, word] => it::prove_on_apache(Some(group), Some(word)),
+        ["it", group] => it::run(Some(group), None),
+        ["it", group, word] => it::run(Some(group), Some(word)),
         ["dist"] => dist::run(),
         ["peers", rest @ ..] => peers::run(rest),
         ["help" | "--help" | "-h"] => {

@@ -84,10 +84,10 @@ const CLUSTERS: &[OfNodes] = &[
     on_demand("cluster-tools", cluster::tools::run, cluster::tools::NEEDS),
 ];
 
-/// Runs every group, or the one that is named.
-pub fn run(only: Option<&str>) -> Result<()> {
+/// Runs every group, or the one that is named, or of that the checks with `word` in their names.
+pub fn run(only: Option<&str>, word: Option<&str>) -> Result<()> {
     dist::lay_out()?;
-    let mut tally = Tally::new("it");
+    let mut tally = Tally::new("it").only(word);
     let mut found = false;
     for (name, group) in GROUPS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         println!("-- {name}");
@@ -120,8 +120,8 @@ pub fn run(only: Option<&str>) -> Result<()> {
 
 /// The network's bad input, or one group of clusters, against Apache Kafka: proves that what these groups expect is
 /// Kafka's own behaviour.
-pub fn prove_on_apache(only: Option<&str>) -> Result<()> {
-    let mut tally = Tally::new("it against Apache Kafka");
+pub fn prove_on_apache(only: Option<&str>, word: Option<&str>) -> Result<()> {
+    let mut tally = Tally::new("it against Apache Kafka").only(word);
     if let Some(only) = only {
         let group = CLUSTERS.iter().find(|group| group.name == only);
         let group = group.with_context(|| format!("no group '{only}' of clusters"))?;

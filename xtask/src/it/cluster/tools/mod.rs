@@ -172,6 +172,8 @@ fn verifiable(system: System) -> Result<()> {
         .collect();
     ensure!(sent.len() + errors.len() == 3000, "{} acknowledged, {} not", sent.len(), errors.len());
     ensure!(errors.len() < 300, "{} of 3000 failed", errors.len());
+    nodes.start(id)?;
+    nodes.ready()?;
     let mut command = peers::tool(&jars, "kafka-verifiable-consumer")?;
     command.args(["--bootstrap-server", &bootstrap, "--topic", TOPIC, "--group-id", "verifiers"]);
     let least = sent.len().to_string();
@@ -192,8 +194,6 @@ fn verifiable(system: System) -> Result<()> {
     let unacknowledged = read.iter().filter(|value| errors.contains(value)).count();
     ensure!(lost <= unacknowledged, "{lost} acknowledged records were not read");
     ensure!(said.contains("\"offsets_committed\"") && !said.contains("\"success\":false"), "{said}");
-    nodes.start(id)?;
-    nodes.ready()?;
     nodes.no_panic()
 }
 
