@@ -16,7 +16,7 @@ use crate::server::{CLUSTER, System, free_ports};
 /// No cluster of a judge is larger.
 const MOST_PORTS: usize = 8;
 /// How long nodes may take to serve.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(180);
 
 /// How a cluster is made.
 #[derive(Clone, Copy)]

@@ -111,7 +111,7 @@ impl Process {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let partition = ((state >> 33) % self.partitions as u64) as i32;
             let begin = self.zero.elapsed();
-            let what = if (state >> 40) % 3 == 0 {
+            let what = if (state >> 40).is_multiple_of(3) {
                 match self.poll(partition) {
                     Ok(records) => What::Poll { records },
                     // What was not given was not polled.
