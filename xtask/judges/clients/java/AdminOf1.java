@@ -15,7 +15,7 @@ public class AdminOf1 implements Judge.Section {
             judge.create("admin1", 3);
             Judge.eventually("three partitions", () -> describe(judge, name).partitions().size() == 3);
             Judge.expect(describe(judge, name).partitions().get(0).leader().port() > 0, "a leader");
-            Judge.expect(judge.admin.describeCluster().nodes().get(20, TimeUnit.SECONDS).size() == 1, "one node");
+            Judge.expect(judge.admin.describeCluster().nodes().get(20, TimeUnit.SECONDS).size() == Judge.COPIES, "every node");
             Judge.expect(judge.admin.describeCluster().clusterId().get().length() == 22, "the cluster's id");
         });
         judge.check("partitions", () -> {

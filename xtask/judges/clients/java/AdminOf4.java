@@ -39,7 +39,8 @@ public class AdminOf4 implements Judge.Section {
         });
         judge.check("quorum", () -> {
             QuorumInfo quorum = judge.admin.describeMetadataQuorum().quorumInfo().get(20, TimeUnit.SECONDS);
-            Judge.expect(quorum.leaderId() == 1 && quorum.voters().size() == 1, "one voter, the leader");
+            Judge.expect(quorum.voters().size() == Judge.COPIES
+                && quorum.voters().stream().anyMatch(voter -> voter.replicaId() == quorum.leaderId()), "a voter that leads");
             Judge.expect(quorum.highWatermark() > 0, "a high watermark");
             Judge.expect(judge.admin.describeFeatures().featureMetadata().get(20, TimeUnit.SECONDS).finalizedFeatures()
                 .get("metadata.version").maxVersionLevel() >= 29, "metadata.version of 4.3");

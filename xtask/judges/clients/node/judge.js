@@ -8,7 +8,7 @@ const snappy = require('kafkajs-snappy')
 const zstd = require('@bokuweb/zstd-wasm')
 
 const [bootstrap, prefix, phase] = process.argv.slice(2)
-const kafka = new Kafka({ clientId: 'judge', brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 8, initialRetryTime: 50 } })
+const kafka = new Kafka({ clientId: 'judge', brokers: bootstrap.split(','), logLevel: logLevel.NOTHING, retry: { retries: 8, initialRetryTime: 50 } })
 const admin = kafka.admin()
 const RECORDS = 200
 const CODECS = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy, lz4: CompressionTypes.LZ4, zstd: CompressionTypes.ZSTD }

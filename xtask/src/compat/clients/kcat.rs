@@ -135,7 +135,8 @@ impl Kcat {
             topics.iter().find(|t| t["topic"] == self.topic("auto").as_str()).context("it is not listed")?;
         let partitions = ours["partitions"].as_array().map_or(0, Vec::len);
         ensure!(partitions == 2, "2 partitions, not {partitions}");
-        ensure!(listed["brokers"].as_array().map_or(0, Vec::len) == 1, "one broker");
+        let brokers = listed["brokers"].as_array().map_or(0, Vec::len);
+        ensure!(brokers == super::copies(), "{brokers} brokers are listed");
         Ok(())
     }
 

@@ -243,6 +243,10 @@ impl Servers {
 /// Replicas of the topics that the programs make; they read it from their environment.
 static COPIES: AtomicUsize = AtomicUsize::new(1);
 
+fn copies() -> usize {
+    COPIES.load(Ordering::Relaxed)
+}
+
 type Outcome = std::result::Result<(), String>;
 
 /// Runs one phase of every client, some at a time.
@@ -323,7 +327,7 @@ fn table(clients: &[Client], results: &BTreeMap<usize, BTreeMap<String, Outcome>
 
 /// Runs a client's program; its end counts, and its lines.
 fn lines_of(command: &mut Command) -> Result<String> {
-    command.env("JUDGE_COPIES", COPIES.load(Ordering::Relaxed).to_string());
+    command.env("JUDGE_COPIES", copies().to_string());
     let output = process::capture(command, LIMIT)?;
     if !output.status.success() {
         bail!("{} ended with {}{}", process::shown(command), output.status, output.tail());
