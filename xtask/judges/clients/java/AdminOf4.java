@@ -24,7 +24,8 @@ public class AdminOf4 implements Judge.Section {
             TopicDescription same = judge.admin.describeTopics(TopicCollection.ofTopicIds(Collections.singleton(id)))
                 .allTopicIds().get(20, TimeUnit.SECONDS).get(id);
             Judge.expect(same.name().equals(name), "the topic by its id");
-            Judge.expect(judge.admin.describeCluster().nodes().get(20, TimeUnit.SECONDS).size() == 1, "one node");
+            Judge.expect(judge.admin.describeCluster().nodes().get(20, TimeUnit.SECONDS).size() == Judge.COPIES,
+                "every node");
         });
         judge.check("partitions", () -> {
             judge.admin.createPartitions(Collections.singletonMap(name, NewPartitions.increaseTo(5)))

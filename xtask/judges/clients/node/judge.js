@@ -23,6 +23,8 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   decompress: async buffer => Buffer.from(zstd.decompress(buffer)),
 })
 
+// Replicas of each topic: one on every node.
+const copies = Number(process.env.JUDGE_COPIES || 1)
 const topic = name => `${prefix}-${name}`
 const key = i => (i % 10 === 3 ? null : `key-${i}`)
 const value = i => (i % 10 === 7 ? null : `value-${i}` + ' the same words again and again'.repeat(i % 13))
@@ -52,7 +54,7 @@ async function check(name, body) {
 }
 
 async function create(names, partitions) {
-  await admin.createTopics({ topics: names.map(name => ({ topic: topic(name), numPartitions: partitions, replicationFactor: Number(process.env.JUDGE_COPIES || 1) })) })
+  await admin.createTopics({ topics: names.map(name => ({ topic: topic(name), numPartitions: partitions, replicationFactor: copies })) })
   // The broker may answer for a new topic a little later than the controller does.
   const there = name => admin.fetchTopicOffsets(topic(name)).then(rows => rows.length === partitions, () => false)
   for (const name of names) await eventually(`${name} is served`, () => there(name))
@@ -207,7 +209,7 @@ async function partitions() {
   await admin.createPartitions({ topicPartitions: [{ topic: topic('times'), count: 4 }] })
   await eventually('four partitions', async () => (await admin.fetchTopicMetadata({ topics: [topic('times')] })).topics[0].partitions.length === 4)
   const cluster = await admin.describeCluster()
-  expect(cluster.brokers.length === 1 && cluster.clusterId.length === 22, 'one broker and the id of its cluster')
+  expect(cluster.brokers.length === copies && cluster.clusterId.length === 22, 'every broker and the id of the cluster')
 }
 
 async function groups() {
