@@ -24,7 +24,9 @@ usage: ottla COMMAND [ARGUMENTS]
   dev [--nodes N] [--controllers M] [--port N] [--data-dir DIR] [--ephemeral]
                                                     a cluster for trying out; formats an empty ./ottla-data
   status, health [-b HOST:PORT,...] [-o json]       a cluster on one screen, and in one exit code
+  doctor [-b ...] | doctor --before-move FILE       what would not work: a cluster, a node of Apache Kafka
   topic list | describe | create | delete | grow | set | set-rf
+  produce, consume -t TOPIC                         records from and to a pipe, with kcat's letters
   config init | check | explain | migrate           configuration files
   kafka-storage random-uuid | format | info ...     as bin/kafka-storage.sh
   kafka-server-start [-daemon] FILE [--override property=value]*

@@ -1,6 +1,7 @@
 //! Ottla's own commands, in their own style beside Kafka's tools: short names, `-o json`, exit codes for scripts (0 well,
 //! 1 an error, 2 a command line that says nothing). They are found by their bare name alone; `kafka-NAME` is Kafka's.
 
+mod cat;
 pub mod config;
 mod doctor;
 mod status;
@@ -17,8 +18,10 @@ use crate::Tool;
 pub fn find(name: &str) -> Option<Tool> {
     Some(match name {
         "config" => config::run,
+        "consume" => cat::consume,
         "doctor" => doctor::run,
         "health" => status::health,
+        "produce" => cat::produce,
         "status" => status::status,
         "topic" => topic::run,
         "zookeeper-server-start" | "zookeeper-server-stop" => no_zookeeper,

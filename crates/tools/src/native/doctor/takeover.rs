@@ -1,12 +1,8 @@
 //! `ottla doctor --before-move FILE`: what would not work if this node of Apache Kafka were started as Ottla, before
 //! anything is touched.
 
-use std::ffi::OsString;
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::Path;
 
-use clap::Parser;
 use ottla_config::{NodeConfig, Problem};
 use ottla_log::MetaProperties;
 use ottla_log::fs::RealDisk;
@@ -15,60 +11,9 @@ use ottla_metadata::{Delta, understood};
 use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_quorum::survey;
 
-use super::{end, parse};
+use super::Findings;
 
-/// Looks at a node of Apache Kafka before it becomes Ottla's; changes nothing. Exit code 0: nothing stops it.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The node's server.properties.
-    #[arg(long, value_name = "FILE", required = true)]
-    before_move: PathBuf,
-}
-
-/// What was found, in the order in which it was looked for.
-#[derive(Debug, Default)]
-struct Findings {
-    lines: Vec<String>,
-    /// What keeps the node from starting, and what works differently.
-    stops: usize,
-    odd: usize,
-}
-
-impl Findings {
-    fn good(&mut self, what: impl Display) {
-        self.lines.push(format!("good    {what}"));
-    }
-
-    fn know(&mut self, what: impl Display) {
-        self.odd += 1;
-        self.lines.push(format!("know    {what}"));
-    }
-
-    fn stop(&mut self, what: impl Display) {
-        self.stops += 1;
-        self.lines.push(format!("STOPS   {what}"));
-    }
-}
-
-pub(super) fn run(args: &[OsString]) -> ExitCode {
-    let wanted: Arguments = match parse("doctor", args) {
-        Ok(wanted) => wanted,
-        Err(code) => return code,
-    };
-    end(look(&wanted.before_move).map(|findings| {
-        for line in &findings.lines {
-            println!("{line}");
-        }
-        match (findings.stops, findings.odd) {
-            (0, 0) => println!("ready to move"),
-            (0, odd) => println!("ready to move, {odd} to know"),
-            (stops, _) => println!("not ready: {stops} would stop it; nothing was changed"),
-        }
-        ExitCode::from(u8::from(findings.stops > 0))
-    }))
-}
-
-fn look(file: &Path) -> Result<Findings, String> {
+pub(super) fn look(file: &Path) -> Result<Findings, String> {
     let shown = file.display().to_string();
     let bytes = std::fs::read(file)
         .map_err(|error| format!("{shown}: cannot read the configuration file: {error}"))?;
@@ -224,6 +169,9 @@ fn some(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use ottla_records::{BatchBuilder, NewRecord};
+
+    use std::ffi::OsString;
+    use std::path::PathBuf;
 
     use super::*;
 
