@@ -37,7 +37,7 @@ struct Arguments {
     #[arg(short, value_name = "N")]
     count: Option<u64>,
     /// As a member of this group, which shares the partitions and commits.
-    #[arg(short, long)]
+    #[arg(short = 'G', long)]
     group: Option<String>,
     /// %s value, %S its length, %k key, %K its length, %t topic, %p partition, %o offset, %T timestamp, %h headers.
     #[arg(short, long)]
