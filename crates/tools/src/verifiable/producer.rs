@@ -317,9 +317,9 @@ fn succeeded(
     let members = [
         ("key", text(key)),
         ("value", Json::Text(value)),
-        ("partition", Json::Int(delivered.partition.into())),
         ("offset", Json::Int(delivered.offset)),
         ("topic", Json::text(topic)),
+        ("partition", Json::Int(delivered.partition.into())),
     ];
     Ok(event("producer_send_success", members, out)?)
 }
@@ -365,7 +365,7 @@ mod tests {
         assert!(head.starts_with("{\"timestamp\":"), "{line}");
         assert_eq!(
             rest,
-            ":\"producer_send_success\",\"key\":null,\"value\":\"5\",\"partition\":1,\"offset\":9,\"topic\":\"t\"}\n"
+            ":\"producer_send_success\",\"key\":null,\"value\":\"5\",\"offset\":9,\"topic\":\"t\",\"partition\":1}\n"
         );
     }
 }
