@@ -116,7 +116,10 @@ impl Dir {
 
     /// Writes a checkpoint file, unless it says the same already: an idle node writes nothing. Returns whether the
     /// file says so now.
+    ///
+    /// What the file said of partitions that nobody has opened yet goes on to hold.
     pub(crate) fn write_checkpoint(&self, kind: CheckpointKind, mut entries: Vec<CheckpointEntry>) -> bool {
+        entries.extend(self.unopened(kind));
         entries.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         let mut written = self.written.lock();
         if written.get(&kind) == Some(&entries) {
@@ -131,6 +134,28 @@ impl Dir {
         }
         written.insert(kind, entries);
         true
+    }
+
+    fn unopened(&self, kind: CheckpointKind) -> Vec<CheckpointEntry> {
+        let known = match kind {
+            CheckpointKind::RecoveryPoint => &self.recovery_points,
+            CheckpointKind::HighWatermark => &self.high_watermarks,
+            CheckpointKind::LogStart => &self.log_starts,
+            CheckpointKind::Cleaner => return Vec::new(),
+        };
+        let (found, known) = (self.found.lock(), known.lock());
+        let entry = |((topic, partition), offset): (&(String, i32), &i64)| CheckpointEntry {
+            topic: topic.clone(),
+            partition: *partition,
+            offset: *offset,
+        };
+        known.iter().filter(|(name, _)| found.contains_key(*name)).map(entry).collect()
+    }
+
+    /// Whether the next process may trust the files here once all that is open was closed. Partitions that came out
+    /// of an unclean stop and were not opened since have not been checked.
+    pub(crate) fn may_be_marked_clean(&self) -> bool {
+        self.is_online() && (self.clean || self.found.lock().is_empty())
     }
 
     /// Makes the checkpoint of recovery points say no more than `offset` of a partition that was cut to there. To be
@@ -156,6 +181,7 @@ impl Dir {
     pub(crate) fn put_aside(&self, partition: &PartitionDir) -> Result<PartitionDir, Error> {
         let aside = partition.with_kind(DirKind::Stray(Uuid::new_v4()));
         self.log.rename_partition(partition, &aside)?;
+        self.found.lock().remove(&(partition.topic.clone(), partition.partition));
         Ok(aside)
     }
 
@@ -300,4 +326,53 @@ fn open_one(
     }
     let directory_id = found.directory_id.ok_or_else(|| incomplete("directory.id"))?;
     Ok((log, directory_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(path: &Path, clean: bool) -> Dir {
+        let name = ("orders".to_owned(), 0);
+        let offsets = |offset| Mutex::new(HashMap::from([(name.clone(), offset)]));
+        Dir {
+            log: LogDir::open(path, DirOptions::default()).unwrap(),
+            id: Uuid::from_u128(1),
+            cordoned: false,
+            clean,
+            clean_broker_epoch: None,
+            recovery_points: offsets(70),
+            log_starts: offsets(5),
+            high_watermarks: offsets(75),
+            doomed: Mutex::default(),
+            written: Mutex::default(),
+            found: Mutex::new(HashMap::from([(name.clone(), PartitionDir::current("orders", 0))])),
+        }
+    }
+
+    /// A node that was killed, started, and stopped before it knew the metadata has checked nothing.
+    #[test]
+    fn a_directory_is_clean_only_when_everything_in_it_was_checked() {
+        let temp = tempfile::tempdir().unwrap();
+        let after_crash = dir(temp.path(), false);
+        assert!(!after_crash.may_be_marked_clean());
+        after_crash.take_checkpointed("orders", 0);
+        assert!(after_crash.may_be_marked_clean(), "all that lay here was opened");
+        drop(after_crash);
+        assert!(dir(temp.path(), true).may_be_marked_clean(), "what was clean is clean");
+    }
+
+    #[test]
+    fn partitions_that_were_not_opened_keep_their_checkpoints() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = dir(temp.path(), true);
+        let other = CheckpointEntry { topic: "payments".into(), partition: 3, offset: 9 };
+        assert!(dir.write_checkpoint(CheckpointKind::HighWatermark, vec![other.clone()]));
+        let kept = CheckpointEntry { topic: "orders".into(), partition: 0, offset: 75 };
+        let read = || dir.log().read_checkpoint(CheckpointKind::HighWatermark).unwrap();
+        assert_eq!(read(), [kept, other.clone()]);
+        dir.take_checkpointed("orders", 0);
+        assert!(dir.write_checkpoint(CheckpointKind::HighWatermark, vec![other.clone()]));
+        assert_eq!(read(), [other]);
+    }
 }

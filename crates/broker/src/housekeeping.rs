@@ -159,7 +159,7 @@ pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
         let closed = partition.close();
         (partition, closed)
     });
-    let mut clean: Vec<bool> = node.dirs().iter().map(|dir| dir.is_online()).collect();
+    let mut clean: Vec<bool> = node.dirs().iter().map(|dir| dir.may_be_marked_clean()).collect();
     let mut files: [Vec<Vec<CheckpointEntry>>; 3] =
         std::array::from_fn(|_| node.dirs().iter().map(|_| Vec::new()).collect());
     for (partition, closed) in closed {

@@ -4,6 +4,7 @@
 //! they are committed, so that the next decision sees them; should the node lose leadership, the image goes back to
 //! the last committed batch. Replies must wait for the commit.
 
+use ottla_records::mutant;
 use std::collections::{BTreeMap, VecDeque};
 
 use ottla_protocol::messages::broker_heartbeat_request::BrokerHeartbeatRequest;
@@ -130,7 +131,9 @@ impl Controller {
     pub fn deactivate(&mut self) {
         self.sessions = None;
         self.pending.clear();
-        self.state = self.committed.clone();
+        if !mutant::is("uncommitted-kept") {
+            self.state = self.committed.clone();
+        }
     }
 
     /// Active: replays a decision's records, which were or are about to be appended from `base_offset` on, in as

@@ -2,6 +2,7 @@
 //! epochs (KIP-595's rule, used by partitions since Fetch v12).
 
 use ottla_records::ids::{LeaderEpoch, Offset};
+use ottla_records::mutant;
 
 /// The offset behind the last record of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub fn compare_ends(
         if fetch_offset < log_start {
             return Ends::OutOfRange;
         }
-        if epoch < fetched || end_offset < fetch_offset {
+        if (epoch < fetched || end_offset < fetch_offset) && !mutant::is("divergence-unseen") {
             return Ends::Diverging(EpochEnd { epoch, end_offset });
         }
     }

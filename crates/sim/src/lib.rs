@@ -1,8 +1,11 @@
 //! Seeded simulation of a whole cluster: clock, network, disks, nodes, workload, invariants.
 //!
 //! A seed goes in, a verdict comes out. The machines are the real ones (`ottla-raft` and `ottla-log`, joined by
-//! `ottla_quorum::Replica`); what is simulated is the world around them. There is one thread, no clock and no
+//! `ottla_quorum::Replica`, `ottla-metadata`, `ottla-replication`); what is simulated is the world around them. There is one thread, no clock and no
 //! source of chance but the seed, so a seed that fails fails every time, on every machine.
+//!
+//! Two kinds of world are simulated: the metadata quorum alone, with everything that may happen to voters, in the rooms
+//! below; and a whole cluster on top of such a quorum, in `cluster`.
 //!
 //! | room | holds |
 //! |---|---|
@@ -14,12 +17,16 @@
 //! | `machine`, `proposals` | the state machine under the quorum, and who writes to it |
 //! | `durable` | what a power cut would leave, to judge promises by |
 //! | `invariants/` | what must hold, one file each |
-//! | `run` | one seed, many seeds, each seed twice |
+//! | `case` | a seed of a kind of world, perhaps with less in it |
+//! | `run` | one seed, many seeds, each seed twice, the corpus, smaller cases |
+//! | `cluster` | controllers, brokers, partitions and clients |
 //! | `mutants` | bugs put in on purpose, which must be found |
 
 // A test house: `pub` here means "for the rest of it".
 #![allow(unreachable_pub)]
 
+pub mod case;
+mod cluster;
 mod durable;
 mod host;
 mod invariants;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use ottla_sim::case::{Case, Kind, Less};
 use ottla_sim::mutants::{self, MUTANTS};
-use ottla_sim::run::{self, Order, Summary};
+use ottla_sim::run::{self, Order, Summary, Verdict};
 
 /// Runs a simulated cluster through trouble, one seed after the other, and stops at the first that fails.
 #[derive(Parser, Debug)]
@@ -20,6 +21,18 @@ struct Arguments {
     /// One seed, with the tail of its trace
     #[arg(long)]
     seed: Option<u64>,
+    /// One kind of world [default: both]
+    #[arg(long)]
+    only: Option<Kind>,
+    /// Of one seed: leaves out these kinds of trouble
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Of one seed: ends trouble by then
+    #[arg(long)]
+    until_ms: Option<i64>,
+    /// Of one seed: at most so many clients, partitions and brokers beside the least
+    #[arg(long)]
+    most: Option<usize>,
     /// Seeds until this time is over
     #[arg(long)]
     minutes: Option<f64>,
@@ -53,7 +66,10 @@ fn main() -> ExitCode {
         },
     };
     let passed = if let Some(seed) = arguments.seed {
-        replay(seed, chosen, arguments.tail)
+        let less =
+            Less { without: arguments.without.clone(), until_ms: arguments.until_ms, most: arguments.most };
+        let cases = kinds(&arguments).into_iter().map(|kind| Case { kind, seed, less: less.clone() });
+        cases.map(|case| replay(&case, chosen, arguments.tail)).filter(|passed| !passed).count() == 0
     } else if arguments.mutants {
         hunt(&arguments)
     } else {
@@ -62,9 +78,14 @@ fn main() -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn order(arguments: &Arguments, mutant: Option<&'static str>) -> Order {
+fn kinds(arguments: &Arguments) -> Vec<Kind> {
+    arguments.only.map_or_else(|| vec![Kind::Quorum, Kind::Cluster], |kind| vec![kind])
+}
+
+fn order(arguments: &Arguments, kinds: Vec<Kind>, mutant: Option<&'static str>) -> Order {
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
     Order {
+        kinds,
         first: arguments.first,
         seeds: if arguments.minutes.is_some() { u64::MAX } else { arguments.seeds },
         time: arguments.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
@@ -75,33 +96,50 @@ fn order(arguments: &Arguments, mutant: Option<&'static str>) -> Order {
 }
 
 /// One seed, to be read.
-fn replay(seed: u64, mutant: Option<&'static str>, tail: usize) -> bool {
+fn replay(case: &Case, mutant: Option<&'static str>, tail: usize) -> bool {
     mutants::choose(mutant);
-    let verdict = run::seed(seed, tail);
+    let verdict = run::case(case, tail);
     verdict.tail.iter().for_each(|line| println!("{line}"));
-    println!("seed {seed}: {} events, trace {:016x}", verdict.events, verdict.digest);
+    println!("{case}: {} events, trace {:016x}", verdict.events, verdict.digest);
     match verdict.failure {
         Some(failure) => {
             println!("FAILED: {failure}");
             false
         }
         None => {
-            println!("passed; {} proposals were acknowledged", verdict.acknowledged);
+            println!("passed; {} writes were acknowledged", verdict.acknowledged);
             true
         }
     }
 }
 
 fn search(arguments: &Arguments, mutant: Option<&'static str>) -> bool {
-    let summary = run::seeds(order(arguments, mutant));
-    report(&summary);
-    let Some(first) = summary.failed.first() else { return true };
-    let seed = first.seed;
-    println!("\nseed {seed} fails: {}", first.failure.as_deref().unwrap_or_default());
-    let option = mutant.map_or(String::new(), |name| format!(" --mutant {name}"));
-    println!("to replay it: cargo xtask sim --seed {seed}{option}\n");
+    let kinds = kinds(arguments);
     mutants::choose(mutant);
-    for line in run::seed(seed, arguments.tail).tail {
+    let cases: Vec<Case> = run::corpus().into_iter().filter(|case| kinds.contains(&case.kind)).collect();
+    let known = cases.iter().map(|case| run::case(case, 0)).find(|verdict| verdict.failure.is_some());
+    if let Some(verdict) = known {
+        return tell(&verdict, mutant, arguments.tail);
+    }
+    println!("{} cases of the corpus passed", cases.len());
+    let summary = run::seeds(order(arguments, kinds, mutant));
+    report(&summary);
+    match summary.failed.first() {
+        Some(first) => tell(first, mutant, arguments.tail),
+        None => true,
+    }
+}
+
+/// A seed that failed: how to see it again, and a smaller one that fails the same way.
+fn tell(failed: &Verdict, mutant: Option<&'static str>, tail: usize) -> bool {
+    println!("\n{} fails: {}", failed.case, failed.failure.as_deref().unwrap_or_default());
+    let option = mutant.map_or(String::new(), |name| format!(" --mutant {name}"));
+    println!("to replay it: cargo xtask sim {}{option}", failed.case);
+    mutants::choose(mutant);
+    let smaller = run::minimise(failed);
+    println!("\nmade smaller it fails with: {}", smaller.failure.as_deref().unwrap_or_default());
+    println!("to replay that: cargo xtask sim {}{option}\n", smaller.case);
+    for line in run::case(&smaller.case, tail).tail {
         println!("{line}");
     }
     false
@@ -116,25 +154,27 @@ fn report(summary: &Summary) {
         simulated / 3600.0,
         simulated / real
     );
-    println!("{} events, {} proposals acknowledged", summary.events, summary.acknowledged);
+    println!("{} events, {} writes acknowledged", summary.events, summary.acknowledged);
 }
 
 /// Every mutant: found or not.
 fn hunt(arguments: &Arguments) -> bool {
-    let mut found = 0;
-    for mutant in MUTANTS {
-        let order = Order { seeds: mutant.seeds, ..order(arguments, Some(mutant.name)) };
+    let (mut found, mut hunted) = (0, 0);
+    let kinds = kinds(arguments);
+    for mutant in MUTANTS.iter().filter(|mutant| kinds.contains(&mutant.kind)) {
+        hunted += 1;
+        let order = Order { seeds: mutant.seeds, ..order(arguments, vec![mutant.kind], Some(mutant.name)) };
         let summary = run::seeds(order);
         match summary.failed.first() {
             Some(first) => {
                 found += 1;
                 let failure = first.failure.as_deref().unwrap_or_default();
                 let failure: String = failure.chars().take(150).collect();
-                println!("found  {:<24} seed {:>5}  {failure}", mutant.name, first.seed);
+                println!("found  {:<24} seed {:>5}  {failure}", mutant.name, first.case.seed);
             }
             None => println!("MISSED {:<24} {} seeds  {}", mutant.name, summary.seeds, mutant.bug),
         }
     }
-    println!("{found} of {} mutants found", MUTANTS.len());
-    found == MUTANTS.len()
+    println!("{found} of {hunted} mutants found");
+    found == hunted
 }

@@ -1,5 +1,7 @@
 //! Bugs put in on purpose. Each must be found within its budget of seeds, or the simulator is blind to its kind.
 
+use crate::case::Kind;
+
 /// A bug that can be put in.
 #[derive(Debug, Clone, Copy)]
 pub struct Mutant {
@@ -9,10 +11,16 @@ pub struct Mutant {
     pub bug: &'static str,
     /// In how many seeds it must show.
     pub seeds: u64,
+    /// In which kind of world.
+    pub kind: Kind,
 }
 
 const fn mutant(name: &'static str, bug: &'static str, seeds: u64) -> Mutant {
-    Mutant { name, bug, seeds }
+    Mutant { name, bug, seeds, kind: Kind::Quorum }
+}
+
+const fn in_cluster(name: &'static str, bug: &'static str, seeds: u64) -> Mutant {
+    Mutant { name, bug, seeds, kind: Kind::Cluster }
 }
 
 /// All of them. `docs/TESTING.md` lists them for people.
@@ -38,6 +46,68 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "cut-batches-delivered",
         "quorum: batches that were cut off are given to the state machine all the same",
+        2000,
+    ),
+    in_cluster("ack-before-watermark", "replication: acks=all is answered when it is appended", 200),
+    in_cluster("watermark-one-ahead", "replication: the watermark counts one record a follower has not", 200),
+    in_cluster(
+        "joining-not-awaited",
+        "replication: the watermark does not wait for who is joining the ISR",
+        2000,
+    ),
+    in_cluster(
+        "joins-behind-watermark",
+        "replication: who lacks committed records is proposed for the ISR",
+        400,
+    ),
+    in_cluster(
+        "joins-behind-epoch-start",
+        "replication: who lacks records of before the epoch is proposed",
+        2000,
+    ),
+    in_cluster("shrinks-at-once", "replication: a shrink of the ISR counts before it is committed", 400),
+    in_cluster("older-image-taken", "replication: an older registration replaces a newer one", 2000),
+    in_cluster("former-life-counted", "replication: a fetch of a broker's former life counts", 2000),
+    in_cluster("divergence-unseen", "replication: a fetch behind a divergence is served", 400),
+    in_cluster("cut-to-watermark", "replication: a new follower cuts its log to its own watermark", 400),
+    in_cluster("cut-too-little", "replication: after divergence one record too many is left", 400),
+    in_cluster(
+        "duplicate-acknowledged-at-once",
+        "sim: a write that is sent again is answered before it is committed",
+        400,
+    ),
+    in_cluster("duplicates-unknown", "log: a batch that is sent again is not known again", 200),
+    in_cluster("sequences-unchecked", "log: any sequence follows on any other", 2000),
+    in_cluster("epochs-outlive-truncation", "log: a truncation leaves the epochs of what it cut off", 400),
+    in_cluster(
+        "producers-outlive-truncation",
+        "log: a truncation leaves the sequences of what it cut off",
+        400,
+    ),
+    in_cluster("stale-version-taken", "metadata: AlterPartition with an old partition epoch is taken", 2000),
+    in_cluster("former-leader-heard", "metadata: AlterPartition of a former leader is taken", 2000),
+    in_cluster(
+        "ineligible-joins",
+        "metadata: AlterPartition brings a fenced or former broker into the ISR",
+        2000,
+    ),
+    in_cluster("unclean-stays-eligible", "metadata: who may have lost records stays in the ELR", 400),
+    in_cluster(
+        "every-stop-is-clean",
+        "metadata: a broker without a clean stop is taken for one with it",
+        400,
+    ),
+    in_cluster(
+        "anybody-is-elected",
+        "metadata: a replica outside of ISR and ELR is elected as if it were in",
+        400,
+    ),
+    in_cluster("fenced-stays-in-sync", "metadata: a fenced broker stays in the ISR", 200),
+    in_cluster("epoch-not-raised", "metadata: a new leader goes on in the old leader epoch", 200),
+    in_cluster("snapshot-without-elr", "metadata: a snapshot leaves out the ELR", 2000),
+    in_cluster(
+        "uncommitted-kept",
+        "metadata: a controller that lost its lead keeps what was not committed",
         2000,
     ),
 ];

@@ -93,6 +93,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan that a seed begins with.
+    pub fn of_seed(seed: u64) -> Plan {
+        Plan::draw(&mut Random::new(seed))
+    }
+
     /// Draws the plan of a run.
     pub fn draw(random: &mut Random) -> Plan {
         let dynamic = random.chance(500);

@@ -1,4 +1,5 @@
-//! One seed, judged: trouble first, with safety checked at every step; then quiet, and the cluster must live.
+//! One seed, judged: trouble first, with safety checked at every step; then quiet, and the cluster must live. Many
+//! seeds, the corpus of those that found something, and how a failing one is made smaller.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::case::{Case, Kind};
+use crate::cluster::world::World as Cluster;
+use crate::trace::Trace;
 use crate::world::World;
 
 /// Simulated time in which a healed cluster must have a leader that commits (invariant 10).
@@ -15,11 +19,16 @@ const RECOVERY_MS: i64 = 30_000;
 /// Simulated time in which everybody must have everything after that.
 const CATCH_UP_MS: i64 = 20_000;
 
+/// Simulated time in which a healed cluster must take every client's writes again.
+const SERVE_MS: i64 = 45_000;
+/// Simulated time in which all replicas must be in sync after that.
+const WHOLE_MS: i64 = 45_000;
+
 /// What came of a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Which.
-    pub seed: u64,
+    pub case: Case,
     /// What was broken, if anything.
     pub failure: Option<String>,
     /// Simulated milliseconds.
@@ -54,28 +63,71 @@ fn listen_to_panics() {
 }
 
 /// Runs a seed, keeping this many lines of its trace.
-pub fn seed(seed: u64, keep: usize) -> Verdict {
+pub fn case(case: &Case, keep: usize) -> Verdict {
     listen_to_panics();
-    let mut world = World::new(seed, keep);
-    let outcome = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
-    let failure = outcome.err().map(|_| {
+    let less = &case.less;
+    match case.kind {
+        Kind::Quorum => {
+            let mut world = World::new(case.seed, keep, |plan| less.quorum(plan));
+            let failure = judge(|| live(&mut world));
+            let acknowledged = world.invariants.acknowledged();
+            let verdict = verdict(case, failure, world.now, &world.trace, acknowledged);
+            forget_if_broken(&verdict, world);
+            verdict
+        }
+        Kind::Cluster => {
+            let mut world = Cluster::new(case.seed, keep, |plan| less.cluster(plan));
+            let failure = judge(|| live_cluster(&mut world));
+            let verdict = verdict(case, failure, world.now(), world.trace(), world.acknowledgements());
+            forget_if_broken(&verdict, world);
+            verdict
+        }
+    }
+}
+
+/// What was broken, if anything.
+fn judge(live: impl FnOnce()) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(live)).err().map(|_| {
         let text = PANIC.with(|last| last.borrow_mut().take());
         text.unwrap_or_else(|| "a panic without words".to_owned())
-    });
-    let verdict = Verdict {
-        seed,
-        failure,
-        simulated_ms: world.now,
-        events: world.trace.events(),
-        digest: world.trace.digest(),
-        acknowledged: world.invariants.acknowledged(),
-        tail: world.trace.tail(),
-    };
+    })
+}
+
+fn verdict(
+    case: &Case,
+    failure: Option<String>,
+    simulated_ms: i64,
+    trace: &Trace,
+    acknowledged: u64,
+) -> Verdict {
+    let (events, digest, tail) = (trace.events(), trace.digest(), trace.tail());
+    Verdict { case: case.clone(), failure, simulated_ms, events, digest, acknowledged, tail }
+}
+
+/// What a step left half done is not asked to clean up after itself.
+fn forget_if_broken<W>(verdict: &Verdict, world: W) {
     if verdict.failure.is_some() {
-        // What a step left half done is not asked to clean up after itself.
         std::mem::forget(world);
     }
-    verdict
+}
+
+fn live_cluster(world: &mut Cluster) {
+    world.suffer();
+    world.heal();
+    let (healed, before) = (world.now(), world.acknowledged_to_clients());
+    while world.acknowledged_to_clients().iter().zip(&before).any(|(now, before)| *now < before + 2) {
+        let alive = world.now() - healed < SERVE_MS;
+        assert!(alive, "invariant 10 broken: clients cannot write after trouble ended: {}", world.summary());
+        world.run_until(world.now() + 250);
+    }
+    world.rest();
+    let served = world.now();
+    while !world.is_whole() {
+        let alive = world.now() - served < WHOLE_MS;
+        assert!(alive, "invariant 10 broken: not all replicas come into sync: {}", world.summary());
+        world.run_until(world.now() + 250);
+    }
+    world.audit(true);
 }
 
 fn live(world: &mut World) {
@@ -132,8 +184,10 @@ pub struct Summary {
 }
 
 /// What to run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Order {
+    /// What is simulated, of each seed.
+    pub kinds: Vec<Kind>,
     /// The first seed.
     pub first: u64,
     /// How many, at most.
@@ -162,55 +216,87 @@ pub fn seeds(order: Order) -> Summary {
             if late || number >= order.seeds || number >= stop.load(Ordering::Relaxed) {
                 return;
             }
-            let mut verdict = seed(order.first + number, 0);
-            if order.twice && verdict.failure.is_none() {
-                let again = seed(order.first + number, 0);
-                if again != verdict {
-                    let digests = (verdict.digest, again.digest);
-                    verdict.failure = Some(format!("invariant 44 broken: two traces {digests:x?}"));
+            for kind in &order.kinds {
+                let case = Case::new(*kind, order.first + number);
+                let verdict = once_or_twice(&case, order.twice);
+                let mut summary = summary.lock();
+                summary.simulated_ms += verdict.simulated_ms;
+                summary.events += verdict.events;
+                summary.acknowledged += verdict.acknowledged;
+                if verdict.failure.is_some() {
+                    stop.fetch_min(number, Ordering::Relaxed);
+                    summary.failed.push(verdict);
                 }
             }
-            let mut summary = summary.lock();
-            summary.seeds += 1;
-            summary.simulated_ms += verdict.simulated_ms;
-            summary.events += verdict.events;
-            summary.acknowledged += verdict.acknowledged;
-            if verdict.failure.is_some() {
-                stop.fetch_min(number, Ordering::Relaxed);
-                summary.failed.push(verdict);
-            }
+            summary.lock().seeds += 1;
         }
     };
     std::thread::scope(|scope| {
-        (0..order.threads.max(1)).for_each(|_| drop(scope.spawn(work)));
+        (0..order.threads.max(1)).for_each(|_| drop(scope.spawn(&work)));
     });
     let mut summary = summary.into_inner();
     summary.took = start.elapsed();
-    summary.failed.sort_by_key(|verdict| verdict.seed);
+    summary.failed.sort_by_key(|verdict| (verdict.case.seed, verdict.case.kind));
     summary
+}
+
+fn once_or_twice(of: &Case, twice: bool) -> Verdict {
+    let mut verdict = case(of, 0);
+    if twice && verdict.failure.is_none() {
+        let again = case(of, 0);
+        if again != verdict {
+            let digests = (verdict.digest, again.digest);
+            verdict.failure = Some(format!("invariant 44 broken: two traces {digests:x?}"));
+        }
+    }
+    verdict
+}
+
+/// Seeds that found something once: they run before any other.
+pub fn corpus() -> Vec<Case> {
+    let lines = include_str!("../corpus.txt").lines();
+    let lines = lines.map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| Case::parse(line).expect("SIM: a line of the corpus"))
+        .collect()
+}
+
+/// A smaller case that breaks the same rule: without kinds of trouble it does not need, shorter, with less in it.
+pub fn minimise(failed: &Verdict) -> Verdict {
+    let rule = |verdict: &Verdict| {
+        verdict.failure.as_deref().map(|text| text.split(':').next().unwrap_or_default().to_owned())
+    };
+    let mut best = failed.clone();
+    loop {
+        let smaller = best.case.smaller().into_iter().map(|smaller| case(&smaller, 0));
+        match smaller.into_iter().find(|verdict| rule(verdict) == rule(failed)) {
+            Some(verdict) => best = verdict,
+            None => return best,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Seeds that found something once: they run before any other.
-    const CORPUS: &[u64] = &[4, 9, 725, 2493, 2667];
-
     #[test]
     fn what_was_found_once_stays_fixed() {
-        for number in CORPUS {
-            let verdict = seed(*number, 0);
-            assert_eq!(verdict.failure, None, "seed {number}");
-            assert!(verdict.acknowledged > 0, "seed {number} did nothing");
+        for of in corpus() {
+            let verdict = case(&of, 0);
+            assert_eq!(verdict.failure, None, "{of}");
+            assert!(verdict.acknowledged > 0, "{of} did nothing");
         }
     }
 
     #[test]
     fn the_same_seed_gives_the_same_run() {
-        let order = Order { first: 0, seeds: 6, time: None, twice: true, threads: 1, mutant: None };
+        let kinds = vec![Kind::Quorum, Kind::Cluster];
+        let order = Order { kinds, first: 0, seeds: 4, time: None, twice: true, threads: 1, mutant: None };
         let summary = seeds(order);
-        assert_eq!((summary.seeds, summary.failed), (6, Vec::new()));
-        assert_ne!(seed(1, 0).digest, seed(2, 0).digest);
+        assert_eq!((summary.seeds, summary.failed), (4, Vec::new()));
+        let digest = |seed| case(&Case::new(Kind::Cluster, seed), 0).digest;
+        assert_ne!(digest(1), digest(2));
     }
 }

@@ -76,9 +76,10 @@ pub struct World {
 
 impl World {
     /// A cluster from a seed, every node about to start. `keep` is how much of the trace is to be read.
-    pub fn new(seed: u64, keep: usize) -> World {
+    pub fn new(seed: u64, keep: usize, change: impl FnOnce(&mut Plan)) -> World {
         let mut random = Random::new(seed);
-        let plan = Plan::draw(&mut random);
+        let mut plan = Plan::draw(&mut random);
+        change(&mut plan);
         let hosts = (0..plan.nodes()).map(|index| Host::new(index, &plan));
         let mut world = World {
             now: 0,

@@ -1,6 +1,7 @@
 //! Cutting a log off at its end, or starting it anew.
 
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use super::Log;
 use crate::error::Error;
@@ -45,7 +46,13 @@ impl Log {
         // records that come back after a power cut would overlap with it.
         self.recovery_point = self.recovery_point.min(base.max(self.start));
         self.high_watermark = self.high_watermark.min(offset);
-        self.epochs.truncate_end(offset);
+        if !mutant::is("epochs-outlive-truncation") {
+            self.epochs.truncate_end(offset);
+        }
+        if mutant::is("producers-outlive-truncation") {
+            self.producers.end_offset = self.end;
+            return Ok(true);
+        }
         self.rebuild_producers(now_ms)?;
         Ok(true)
     }

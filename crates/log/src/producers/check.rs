@@ -4,6 +4,7 @@
 //! Nothing is changed while batches are checked: the outcome is an [`Update`], applied once they are written.
 
 use ottla_records::ids::{NO_PRODUCER_EPOCH, Offset, ProducerId, Sequence, TimestampMs};
+use ottla_records::mutant;
 use ottla_records::{Batch, ControlRecord};
 use smallvec::SmallVec;
 
@@ -94,6 +95,7 @@ impl Producers {
             let batch = &incoming.batch;
             let known = self.entries.get(&batch.producer_id);
             if origin == Origin::Client
+                && !mutant::is("duplicates-unknown")
                 && let Some(duplicate) = known.and_then(|entry| {
                     entry.duplicate_of(batch.producer_epoch, batch.base_sequence, batch.last_sequence())
                 })
@@ -210,7 +212,7 @@ impl Producers {
 /// Whether a batch may follow what is known. Where nothing is known (all records of the producer may have been
 /// deleted) any sequence may come; a new epoch begins at 0.
 fn follows(entry: &ProducerEntry, epoch: i16, first: Sequence) -> bool {
-    if entry.epoch == NO_PRODUCER_EPOCH {
+    if entry.epoch == NO_PRODUCER_EPOCH || mutant::is("sequences-unchecked") {
         return true;
     }
     if epoch != entry.epoch {

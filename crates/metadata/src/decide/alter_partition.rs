@@ -6,6 +6,7 @@ use ottla_protocol::messages::alter_partition_request::{
 };
 use ottla_protocol::messages::alter_partition_response::{AlterPartitionResponse, PartitionData, TopicData};
 use ottla_protocol::metadata_records::MetadataRecord;
+use ottla_records::mutant;
 
 use super::{ChangeBuilder, Decision, Election, Record, View};
 use crate::image::partition::LEADER_UNCHANGED;
@@ -114,13 +115,13 @@ impl View<'_> {
         {
             return Err(ErrorCode::NotController);
         }
-        if wished.leader_epoch < partition.leader_epoch {
+        if wished.leader_epoch < partition.leader_epoch && !mutant::is("former-leader-heard") {
             return Err(ErrorCode::FencedLeaderEpoch);
         }
-        if leader != partition.leader {
+        if leader != partition.leader && !mutant::is("former-leader-heard") {
             return Err(ErrorCode::InvalidRequest);
         }
-        if wished.partition_epoch < partition.partition_epoch {
+        if wished.partition_epoch < partition.partition_epoch && !mutant::is("stale-version-taken") {
             return Err(ErrorCode::InvalidUpdateVersion);
         }
         if isr.len() > partition.replicas.len() {
@@ -146,7 +147,7 @@ impl View<'_> {
                 broker.is_active() && right_life
             })
         };
-        if !isr.iter().all(eligible) {
+        if !isr.iter().all(eligible) && !mutant::is("ineligible-joins") {
             return Err(ErrorCode::IneligibleReplica);
         }
         Ok(recovery)

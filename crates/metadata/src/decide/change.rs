@@ -1,6 +1,7 @@
 //! How one partition changes: elections, the ISR and the ELR, the end of a reassignment (Kafka's
 //! `PartitionChangeBuilder`, KIP-966, KIP-455).
 
+use ottla_records::mutant;
 use std::collections::BTreeMap;
 
 use ottla_protocol::metadata_records::MetadataRecord;
@@ -133,7 +134,7 @@ impl<'a> ChangeBuilder<'a> {
     /// In the wished ISR, or in the ELR if that ISR is empty, and acceptable.
     fn is_clean_leader(&self, broker: i32) -> bool {
         let eligible = if self.isr.is_empty() { &self.elr } else { &self.isr };
-        eligible.contains(&broker) && self.is_acceptable(broker)
+        (eligible.contains(&broker) || mutant::is("anybody-is-elected")) && self.is_acceptable(broker)
     }
 
     /// The last known leader, if it is the only one known and nobody else is eligible.
@@ -214,7 +215,7 @@ impl<'a> ChangeBuilder<'a> {
         // A replica that a finished reassignment took away is no candidate any more.
         elr.retain(|broker| {
             !self.isr.contains(broker)
-                && self.unclean_shutdown != Some(*broker)
+                && (self.unclean_shutdown != Some(*broker) || mutant::is("unclean-stays-eligible"))
                 && self.replicas.contains(broker)
         });
         self.elr = elr;

@@ -8,6 +8,7 @@ use ottla_protocol::messages::unregister_broker_response::UnregisterBrokerRespon
 use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_protocol::metadata_records::broker_registration_change_record::BrokerRegistrationChangeRecord;
 use ottla_protocol::metadata_records::unregister_broker_record::UnregisterBrokerRecord;
+use ottla_records::mutant;
 use uuid::Uuid;
 
 use super::elect::Movement;
@@ -152,7 +153,9 @@ impl View<'_> {
     fn fence(&self, broker: &Broker, records: &mut Vec<Record>) {
         let id = broker.id;
         let movement = Movement { removed: Some(id), ..Movement::default() };
-        self.leader_and_isr_updates(movement, |partition| partition.isr.contains(&id), records);
+        if !mutant::is("fenced-stays-in-sync") {
+            self.leader_and_isr_updates(movement, |partition| partition.isr.contains(&id), records);
+        }
         records.push(fencing(broker, FENCE));
     }
 
@@ -177,7 +180,7 @@ impl View<'_> {
     /// Cleans up after a former life of a broker: cleanly stopped it only leaves the ISRs; otherwise it may have
     /// lost what was not flushed, and with ELR on it leaves every ELR as well.
     pub(super) fn clean_up_former_life(&self, id: i32, clean: bool, records: &mut Vec<Record>) {
-        if self.image.features.elr_enabled() && !clean {
+        if self.image.features.elr_enabled() && (!clean && !mutant::is("every-stop-is-clean")) {
             let movement = Movement { unclean: Some(id), ..Movement::default() };
             let affected = |p: &crate::image::Partition| p.isr.contains(&id) || p.elr().contains(&id);
             self.leader_and_isr_updates(movement, affected, records);

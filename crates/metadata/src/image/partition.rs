@@ -1,5 +1,6 @@
 //! One partition's registration, kept small: a cluster has many.
 
+use ottla_records::mutant;
 use std::sync::Arc;
 
 use ottla_protocol::metadata_records::partition_change_record::PartitionChangeRecord;
@@ -135,7 +136,9 @@ impl Partition {
             isr: ids(&record.isr, &self.isr),
             directories,
             leader: if elected { record.leader } else { self.leader },
-            leader_epoch: self.leader_epoch.wrapping_add(i32::from(elected)),
+            leader_epoch: self
+                .leader_epoch
+                .wrapping_add(i32::from(elected && !mutant::is("epoch-not-raised"))),
             partition_epoch: self.partition_epoch.wrapping_add(1),
             recovery: match record.leader_recovery_state {
                 RECOVERY_UNCHANGED => self.recovery,
@@ -174,7 +177,11 @@ impl Partition {
             leader_epoch: self.leader_epoch,
             partition_epoch: self.partition_epoch,
             directories: if version.has_directories() { self.directories.to_vec() } else { Vec::new() },
-            eligible_leader_replicas: filled(self.elr()),
+            eligible_leader_replicas: filled(if mutant::is("snapshot-without-elr") {
+                &[]
+            } else {
+                self.elr()
+            }),
             last_known_elr: filled(self.last_known_elr()),
         };
         (record, version.partition_record())

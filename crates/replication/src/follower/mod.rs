@@ -8,6 +8,7 @@ pub use answer::{Advance, Answer, Append, AppendFailure, FetchError, Step};
 pub use offsets::OffsetsError;
 
 use ottla_records::ids::{LeaderEpoch, Offset};
+use ottla_records::mutant;
 
 use crate::{BrokerId, invariants};
 
@@ -136,7 +137,8 @@ impl Follower {
     ) -> Follower {
         let high_watermark = high_watermark.min(log.end).max(log.start);
         invariants::watermark_is_inside(log.start, high_watermark, log.end);
-        let blind = log.last_epoch.is_none() && high_watermark < log.end;
+        let blind = log.last_epoch.is_none() || mutant::is("cut-to-watermark");
+        let blind = blind && high_watermark < log.end;
         Follower {
             leader,
             leader_epoch,

@@ -1,6 +1,7 @@
 //! Where to cut the own log, and what stands after it.
 
 use ottla_records::ids::{LeaderEpoch, Offset};
+use ottla_records::mutant;
 
 use super::{Failure, Follower, LogEnds, State, Step};
 use crate::{EpochEnd, invariants};
@@ -21,6 +22,7 @@ impl Follower {
             self.high_watermark
         } else {
             match end_of_epoch(leader.epoch) {
+                Some(_) if mutant::is("cut-too-little") => (leader.end_offset + 1).min(own_end),
                 Some((epoch, end)) if epoch == leader.epoch => end.min(leader.end_offset),
                 Some((_, end)) => end,
                 None => leader.end_offset,

@@ -1,6 +1,7 @@
 //! When a produce may begin, and when it may be answered.
 
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use super::Leader;
 
@@ -48,7 +49,7 @@ impl Leader {
     /// Whether a produce whose records end before `required` may be answered. Asked again after every new high
     /// watermark.
     pub fn may_ack(&self, required: Offset) -> Acks {
-        if self.high_watermark < required {
+        if self.high_watermark < required && !mutant::is("ack-before-watermark") {
             Acks::Waiting
         } else if self.maximal_isr_len() < self.effective_min_isr() {
             Acks::NotEnoughReplicasAfterAppend

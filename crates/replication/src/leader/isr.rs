@@ -1,6 +1,7 @@
 //! Changes of the ISR: one proposal at a time, to the controller and back (KIP-497's AlterPartition).
 
 use ottla_records::ids::LeaderEpoch;
+use ottla_records::mutant;
 
 use super::watermark::may_join;
 use super::{Leader, Progress, Recovery};
@@ -142,7 +143,10 @@ impl Leader {
         if leaving.is_empty() {
             return None;
         }
-        let isr = self.isr.iter().copied().filter(|id| !leaving.contains(id)).collect();
+        let isr: Vec<BrokerId> = self.isr.iter().copied().filter(|id| !leaving.contains(id)).collect();
+        if mutant::is("shrinks-at-once") {
+            self.isr.clone_from(&isr);
+        }
         Some(self.propose(isr, None))
     }
 
@@ -154,8 +158,8 @@ impl Leader {
         let reached = remote.log_end?;
         if self.pending.is_some()
             || self.isr.contains(&remote.id)
-            || reached < self.high_watermark
-            || reached < self.epoch_start
+            || (reached < self.high_watermark && !mutant::is("joins-behind-watermark"))
+            || (reached < self.epoch_start && !mutant::is("joins-behind-epoch-start"))
             || !may_join(remote, brokers)
         {
             return None;

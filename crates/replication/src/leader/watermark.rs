@@ -1,6 +1,7 @@
 //! The high watermark and the low watermark.
 
 use ottla_records::ids::Offset;
+use ottla_records::mutant;
 
 use super::{Leader, Progress, Remote};
 use crate::{BrokerId, Brokers, UNKNOWN_BROKER_EPOCH, invariants};
@@ -20,6 +21,7 @@ impl Leader {
         let mut to = end;
         for remote in &self.remotes {
             let reached = remote.log_end.unwrap_or(-1);
+            let reached = if mutant::is("watermark-one-ahead") { reached + 1 } else { reached };
             if reached < to
                 && (self.in_maximal_isr(remote.id)
                     || (remote.is_caught_up(end, now_ms, lag) && may_join(remote, brokers)))
@@ -44,7 +46,8 @@ impl Leader {
 
     /// Whether `id` is in the ISR, or is proposed for it.
     pub(super) fn in_maximal_isr(&self, id: BrokerId) -> bool {
-        self.isr.contains(&id) || self.pending.as_ref().is_some_and(|pending| pending.joins(id))
+        let joins = self.pending.as_ref().is_some_and(|pending| pending.joins(id));
+        self.isr.contains(&id) || (joins && !mutant::is("joining-not-awaited"))
     }
 
     /// How many replicas the maximal ISR has.
