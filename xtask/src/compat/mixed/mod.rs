@@ -42,6 +42,7 @@ const GROUPS: &[(&str, Group)] = &[
     ("move", moving::run),
     ("refused", refused::run),
     ("answers", answers::run),
+    ("figures", moving::figures),
 ];
 
 /// Runs every group, or the one that is named.

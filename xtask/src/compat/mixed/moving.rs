@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::programs::{self, Java, Librdkafka, Program};
-use super::{A, O, agree, cluster};
+use super::{A, O, agree, cluster, kind};
 use crate::frame;
 use crate::it::cluster::nodes::{Nodes, Shape, Voters};
 use crate::it::cluster::wire;
@@ -33,6 +33,46 @@ pub fn run(tally: &mut Tally) {
     });
     tally.check("the same, each killed with -9 in the middle of its first start as the other", || {
         moved("move-killed", Voters::Static, Some(Duration::from_millis(400)))
+    });
+}
+
+/// How long a node is away when it is swapped, with 1,000 partitions, beside a restart of Apache Kafka in the same run.
+pub fn figures(tally: &mut Tally) {
+    tally.check("a node's swap and Apache Kafka's own restart, 1,000 partitions of three replicas", || {
+        let mut nodes = cluster("figures", &[O, O, A], Shape::Combined(3), Voters::Static)?;
+        nodes.start(1)?;
+        nodes.start(2)?;
+        nodes.ready()?;
+        nodes.start(3)?;
+        nodes.ready()?;
+        let leader = nodes.controller()?;
+        ensure!(kind(&nodes, leader) == O, "Apache Kafka's node leads the quorum");
+        let created = wire::create_topic(nodes.ports()[0], TOPIC, 1000, 3)?;
+        ensure!(created == 0, "CreateTopics: error {created}");
+        nodes.whole(TOPIC)?;
+        let mut times = Vec::new();
+        for (what, to) in [("Apache Kafka again", A), ("Apache Kafka to Ottla", O), ("Ottla again", O)] {
+            let start = Instant::now();
+            nodes.stop(3)?;
+            let stopped = start.elapsed();
+            nodes.give(3, to)?;
+            nodes.start(3)?;
+            nodes.ready()?;
+            nodes.whole(TOPIC)?;
+            let took = start.elapsed();
+            println!(
+                "      {what}: stopped in {:.2} s, in every ISR after {:.2} s",
+                stopped.as_secs_f64(),
+                took.as_secs_f64()
+            );
+            times.push(took.as_secs_f64());
+        }
+        println!(
+            "      the swap takes {:.2}, a restart of ours {:.2} of Apache Kafka's restart",
+            times[1] / times[0],
+            times[2] / times[0]
+        );
+        Ok(())
     });
 }
 
