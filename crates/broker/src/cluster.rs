@@ -80,6 +80,7 @@ impl Node {
             }
             Err(OpenError { path, why }) => {
                 error!("cannot open {}: {why}; the partition stays offline", path.display());
+                self.partitions().set_offline(local.topic_id, local.index);
                 None
             }
         }

@@ -28,6 +28,8 @@ struct Topics {
 #[derive(Default)]
 pub(crate) struct PartitionTable {
     topics: RwLock<Topics>,
+    /// Those whose logs could not be opened.
+    offline: RwLock<Vec<(Uuid, i32)>>,
 }
 
 impl Topic {
@@ -70,7 +72,20 @@ impl PartitionTable {
         found.map_or_else(Vec::new, |t| t.partitions.read().iter().flatten().cloned().collect())
     }
 
+    /// This node should hold the partition and cannot open its log.
+    pub(crate) fn set_offline(&self, topic: Uuid, index: i32) {
+        self.offline.write().push((topic, index));
+    }
+
+    /// Whether the partition's log could not be opened.
+    pub(crate) fn is_offline(&self, topic: Uuid, index: i32) -> bool {
+        self.offline.read().contains(&(topic, index))
+    }
+
     pub(crate) fn insert(&self, partition: Arc<Partition>) {
+        if !self.offline.read().is_empty() {
+            self.offline.write().retain(|at| *at != (partition.topic_id(), partition.index()));
+        }
         let Ok(index) = usize::try_from(partition.index()) else { return };
         let topic = {
             let mut topics = self.topics.write();
