@@ -1,3 +1,5 @@
+//! What a session looks at, tells, and forgets.
+
 use std::cell::RefCell;
 
 use uuid::Uuid;
