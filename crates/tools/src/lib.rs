@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod broker_api_versions;
+pub mod client_metrics;
 mod clients;
 pub mod cluster;
 pub mod config_file;
@@ -12,17 +13,21 @@ pub mod configs;
 pub mod console_consumer;
 pub mod console_producer;
 pub mod console_share;
+pub mod consumer_groups;
 pub mod delete_records;
 pub mod dump_log;
 pub mod e2e;
 pub mod features;
 pub mod get_offsets;
+pub mod groups;
 mod java_format;
+pub mod leader_election;
 pub mod log_dirs;
 pub mod metadata_quorum;
 pub mod metadata_shell;
 pub mod native;
 pub mod perf;
+pub mod reassign;
 pub mod record_json;
 pub mod runtime;
 pub mod server_stop;
@@ -48,12 +53,17 @@ pub fn find(name: &str) -> Option<Tool> {
         "storage" => storage::run,
         "server-stop" => server_stop::run,
         "broker-api-versions" => broker_api_versions::run,
+        "client-metrics" => client_metrics::run,
         "cluster" => cluster::run,
         "configs" => configs::run,
+        "consumer-groups" => consumer_groups::run,
         "delete-records" => delete_records::run,
         "features" => features::run,
         "get-offsets" => get_offsets::run,
+        "groups" => groups::run,
+        "leader-election" => leader_election::run,
         "log-dirs" => log_dirs::run,
+        "reassign-partitions" => reassign::run,
         "metadata-quorum" => metadata_quorum::run,
         "topics" => topics::run,
         "console-consumer" => console_consumer::run,
@@ -73,13 +83,8 @@ pub fn find(name: &str) -> Option<Tool> {
 /// Kafka's tools that a later issue brings; they answer with that.
 pub const WAITING: &[&str] = &[
     "acls",
-    "client-metrics",
-    "consumer-groups",
     "delegation-tokens",
-    "groups",
     "jmx",
-    "leader-election",
-    "reassign-partitions",
     "replica-verification",
     "share-groups",
     "streams-application-reset",

@@ -2,29 +2,34 @@
 
 /// The order in which a Java `HashMap` of these keys, filled one after the other, is gone through.
 pub(crate) fn hash_order<T>(items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
-    in_buckets(items, 16, key)
+    in_buckets(items, 16, |item| string_hash(key(item)))
+}
+
+/// The same for keys of any class, by their `hashCode`.
+pub(crate) fn hash_order_by<T>(items: Vec<T>, hash: impl Fn(&T) -> u32) -> Vec<T> {
+    in_buckets(items, 16, hash)
 }
 
 /// The same for a map that was made for as many keys as it has.
 pub(crate) fn sized_hash_order<T>(items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
     let capacity = items.len().next_power_of_two() as u32;
-    in_buckets(items, capacity, key)
+    in_buckets(items, capacity, |item| string_hash(key(item)))
 }
 
-fn in_buckets<T>(mut items: Vec<T>, mut capacity: u32, key: impl Fn(&T) -> &str) -> Vec<T> {
+fn in_buckets<T>(mut items: Vec<T>, mut capacity: u32, hash: impl Fn(&T) -> u32) -> Vec<T> {
     while items.len() as u32 * 4 > capacity * 3 {
         capacity *= 2;
     }
     // Within a bucket the order is that of the puts, and growing keeps it.
     items.sort_by_key(|item| {
-        let hash = string_hash(key(item));
+        let hash = hash(item);
         (hash ^ (hash >> 16)) & (capacity - 1)
     });
     items
 }
 
 /// Java's `String.hashCode`.
-fn string_hash(text: &str) -> u32 {
+pub(crate) fn string_hash(text: &str) -> u32 {
     text.encode_utf16().fold(0, |hash: u32, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)))
 }
 

@@ -40,6 +40,12 @@ impl Thrown {
         Err(Thrown::new(exception::class(code), message))
     }
 
+    /// With what we know beyond its message.
+    pub fn caused(mut self, causes: &str) -> Thrown {
+        self.causes = causes.to_owned();
+        self
+    }
+
     /// As an uncaught exception is printed: `class: message`, then what we add.
     pub fn text(&self) -> String {
         let line_feed = if self.causes.is_empty() { "" } else { "\n" };

@@ -1,0 +1,149 @@
+//! `kafka-consumer-groups`: groups listed, described and deleted, their offsets reset and deleted.
+
+mod delete;
+mod describe;
+mod layout;
+mod list;
+mod options;
+mod plan;
+mod reset;
+pub(crate) mod server;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use plan::java_order;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use ottla_client::{Cluster, ClusterError};
+
+use crate::args::jopt::{Found, Parser};
+use crate::runtime::{self, Out, Stop, Thrown};
+
+/// Runs the tool.
+pub fn run(args: &[OsString]) -> ExitCode {
+    runtime::tool("kafka-consumer-groups", args, consumer_groups)
+}
+
+fn consumer_groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
+    let mut parser = options::parser();
+    let found = parser.parse(args).map_err(|misuse| thrown_misuse(&misuse))?;
+    options::check(&parser, &found, out)?;
+    if let Some(pattern) = found.value("validate-regex") {
+        return validate(pattern, out);
+    }
+    let mut properties = runtime::properties(found.value("command-config"))?;
+    if let Some(timeout) = found.long("timeout") {
+        properties.set("default.api.timeout.ms", &timeout.to_string());
+    }
+    let server = found.value("bootstrap-server").unwrap_or_default();
+    runtime::block_on(async {
+        let done = async {
+            let call = if found.has("list") { "listGroups" } else { "findCoordinator" };
+            let cluster = runtime::open(server, &properties).await;
+            let cluster = cluster.map_err(|thrown| executed(thrown.calling(call)))?;
+            act(&cluster, &parser, &found, out).await
+        };
+        done.await.map_err(|failure| failure.stop(&parser))
+    })
+}
+
+async fn act(cluster: &Cluster, parser: &Parser, found: &Found, out: &mut Out) -> Result<(), Failure> {
+    if found.has("list") {
+        list::list(cluster, found, out).await
+    } else if found.has("describe") {
+        describe::describe(cluster, found, out).await
+    } else if found.has("delete") {
+        delete::groups(cluster, found, out).await
+    } else if found.has("reset-offsets") {
+        reset::reset(cluster, parser, found, out).await
+    } else {
+        delete::offsets(cluster, found, out).await
+    }
+}
+
+/// joptsimple's exceptions leave this tool uncaught while the options are read.
+fn thrown_misuse(misuse: &crate::args::jopt::Misuse) -> Stop {
+    Stop::error(misuse.message()).and_err(misuse.more())
+}
+
+/// Why an action did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// As Java's exception leaves the action: an IllegalArgumentException shows the usage.
+    Thrown(Thrown),
+    /// Everything is decided.
+    Stop(Stop),
+}
+
+impl From<Thrown> for Failure {
+    fn from(thrown: Thrown) -> Failure {
+        Failure::Thrown(thrown)
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Failure {
+        Failure::Stop(stop)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::Stop(error.into())
+    }
+}
+
+impl From<ClusterError> for Failure {
+    /// What a future's `get` throws.
+    fn from(error: ClusterError) -> Failure {
+        executed(error.into()).into()
+    }
+}
+
+impl Failure {
+    fn stop(self, parser: &Parser) -> Stop {
+        match self {
+            Failure::Thrown(thrown) if thrown.class == "java.lang.IllegalArgumentException" => {
+                parser.usage(&thrown.message)
+            }
+            Failure::Thrown(thrown) => Stop::said(error_line(&format!(
+                "Executing consumer group command failed due to {}",
+                thrown.message
+            )))
+            .and_err(thrown.causes),
+            Failure::Stop(stop) => stop,
+        }
+    }
+}
+
+/// `ExecutionException`: its message is the text of its cause.
+pub(crate) fn executed(cause: Thrown) -> Thrown {
+    Thrown {
+        class: "java.util.concurrent.ExecutionException",
+        message: format!("{}: {}", cause.class, cause.message),
+        causes: cause.causes,
+    }
+}
+
+/// `RuntimeException` around what [`executed`] gives.
+pub(crate) fn rethrown(cause: Thrown) -> Thrown {
+    let cause = executed(cause);
+    let message = format!("{}: {}", cause.class, cause.message);
+    Thrown { class: "java.lang.RuntimeException", message, causes: cause.causes }
+}
+
+/// How the group tools say an error on standard output: an empty line before it.
+pub(crate) fn error_line(message: &str) -> String {
+    format!("\nError: {message}")
+}
+
+fn validate(pattern: &str, out: &mut Out) -> Result<(), Stop> {
+    match regex_lite::Regex::new(pattern) {
+        Ok(_) => writeln!(out, "The regular expression `{pattern}` is valid.")?,
+        Err(why) => writeln!(out, "The regular expression `{pattern}` is invalid: {why}.")?,
+    }
+    Ok(())
+}
