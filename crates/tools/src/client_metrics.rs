@@ -26,7 +26,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-client-metrics", args, client_metrics)
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",

@@ -17,7 +17,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-groups", args, groups)
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",

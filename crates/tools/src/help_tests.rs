@@ -3,7 +3,10 @@
 
 use crate::args::argparse;
 use crate::runtime::Out;
-use crate::{cluster, configs, features, get_offsets, log_dirs, metadata_quorum, topics};
+use crate::{
+    client_metrics, cluster, configs, consumer_groups, features, get_offsets, groups, leader_election,
+    log_dirs, metadata_quorum, reassign, topics,
+};
 
 fn digest(text: &[u8]) -> u64 {
     text.iter()
@@ -16,6 +19,11 @@ fn tables_are_kafkas_byte_for_byte() {
         ("topics", topics::parser(), 0x2ff1797c3d744e48_u64),
         ("configs", configs::parser(), 0xd577d748967f5a8e_u64),
         ("get_offsets", get_offsets::parser(), 0xc0d2f3c65f2d5150_u64),
+        ("consumer_groups", consumer_groups::parser(), 0xa5e8b394bc9600c5_u64),
+        ("groups", groups::parser(), 0x1ad1b5f39678e2c7_u64),
+        ("leader_election", leader_election::parser(), 0x10c7b43823c51d36_u64),
+        ("reassign", reassign::parser(), 0x8335cf7a4810d75b_u64),
+        ("client_metrics", client_metrics::parser(), 0x54591fd65704404a_u64),
         ("log_dirs", log_dirs::parser(), 0x2c6e7f345cce15ff_u64),
     ] {
         let help = parser.help();

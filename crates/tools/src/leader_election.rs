@@ -24,7 +24,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-leader-election", args, leader_election)
 }
 
-fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",
@@ -70,7 +70,7 @@ fn parser() -> Parser {
         "election-type",
         "Type of election to attempt. Possible values are \"preferred\" for preferred leader election or \"unclean\" for unclean leader election. If preferred election is selection, the election is only performed if the current leader is not the preferred leader for the topic partition. If unclean election is selected, the election is only performed if there are no leader for the topic partition. REQUIRED.",
         "election type",
-        Kind::Class("[PREFERRED|UNCLEAN]"),
+        Kind::Class("[PREFERRED,UNCLEAN]"),
     );
     p
 }

@@ -11,6 +11,8 @@ pub(crate) mod server;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use options::parser;
 pub(crate) use plan::java_order;
 
 use std::ffi::OsString;

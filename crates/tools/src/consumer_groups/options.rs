@@ -17,7 +17,7 @@ pub(super) const SCENARIOS: [&str; 8] = [
     "from-file",
 ];
 
-pub(super) fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.takes(
         "bootstrap-server",

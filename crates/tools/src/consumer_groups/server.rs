@@ -141,21 +141,22 @@ pub(crate) async fn describe(cluster: &Cluster, group: &str) -> Result<Group, Th
     let request =
         DescribeGroupsRequest { groups: vec![group.to_owned()], include_authorized_operations: false };
     let answer = cluster.coordinator(CoordinatorKind::Group, group, &request).await?;
-    for described in answer.groups {
-        let message = match ErrorCode::from_i16(described.error_code) {
-            Some(ErrorCode::GroupIdNotFound) => why_not.as_deref().or(described.error_message.as_deref()),
-            _ => described.error_message.as_deref(),
-        };
-        refused(described.error_code, message)?;
-        if !matches!(described.protocol_type.as_str(), "" | "consumer") {
-            return Err(Thrown::illegal_argument(format!(
-                "GroupId {group} is not a consumer group ({}).",
-                described.protocol_type
-            )));
-        }
-        return Ok(of_classic(described, node));
+    let Some(described) = answer.groups.into_iter().next() else {
+        let message = format!("the coordinator did not describe {group}");
+        return Err(Thrown::new("java.lang.IllegalStateException", message));
+    };
+    let message = match ErrorCode::from_i16(described.error_code) {
+        Some(ErrorCode::GroupIdNotFound) => why_not.as_deref().or(described.error_message.as_deref()),
+        _ => described.error_message.as_deref(),
+    };
+    refused(described.error_code, message)?;
+    if !matches!(described.protocol_type.as_str(), "" | "consumer") {
+        return Err(Thrown::illegal_argument(format!(
+            "GroupId {group} is not a consumer group ({}).",
+            described.protocol_type
+        )));
     }
-    Err(Thrown::new("java.lang.IllegalStateException", format!("the coordinator did not describe {group}")))
+    Ok(of_classic(described, node))
 }
 
 fn of_consumer(described: consumer_group_describe_response::DescribedGroup, coordinator: Node) -> Group {

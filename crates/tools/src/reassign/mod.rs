@@ -18,6 +18,8 @@ use ottla_client::{Cluster, ClusterError, TopicPartition};
 use crate::args::jopt::Found;
 use crate::consumer_groups::executed;
 use crate::runtime::{self, Out, Stop, Thrown, java};
+#[cfg(test)]
+pub(crate) use options::parser;
 use plan::{DirMove, Replica, Wanted, command_failed, join};
 
 const EXISTING: &str = "Cannot execute because there is an existing partition assignment.  Use --additional to override this and create a new partition assignment in addition to the existing one. The --additional flag can also be used to change the throttle by resubmitting the current reassignment.";

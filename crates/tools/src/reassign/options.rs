@@ -6,7 +6,7 @@ use crate::runtime::{Out, Stop};
 const ABOUT: &str = "This tool helps to move topic partitions between replicas.";
 const ACTIONS: [&str; 5] = ["generate", "execute", "verify", "cancel", "list"];
 
-pub(super) fn parser() -> Parser {
+pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
     p.flag(
         "verify",
