@@ -24,6 +24,8 @@ pub enum Need {
     Compiler,
     /// The right to mount a small file system, for a disk that fills up.
     Mount,
+    /// The right to make network namespaces and a bridge between them, for hosts that are cut off.
+    Namespaces,
 }
 
 impl Need {
@@ -39,6 +41,10 @@ impl Need {
             Need::Node => "Node.js 18 or newer with npm (apt-get install nodejs npm)",
             Need::Kcat => "kcat (apt-get install kcat)",
             Need::Compiler => "a C and C++ compiler and make (apt-get install build-essential)",
+            Need::Namespaces => {
+                "ip (apt-get install iproute2) and the right to make network namespaces (run as root; in a container \
+                 with CAP_NET_ADMIN and CAP_SYS_ADMIN)"
+            }
             Need::Mount => "the right to mount a tmpfs, for the check of a full disk (run as root)",
         }
     }
@@ -53,6 +59,7 @@ impl Need {
             Need::Node => on_path("npm").and_then(|_| node()),
             Need::Kcat => on_path("kcat").or_else(|| on_path("kafkacat")).or_else(install_kcat),
             Need::Mount => mounts_tmpfs(),
+            Need::Namespaces => makes_namespaces(),
             Need::Compiler => on_path("make").and_then(|_| on_path("c++")).and_then(|_| on_path("cc")),
         }
     }
@@ -135,6 +142,23 @@ fn mounts_tmpfs() -> Option<PathBuf> {
     }
     let _ = std::fs::remove_dir(&dir);
     mounted.then_some(mount)
+}
+
+/// `ip`, when it may make a namespace with a cable to a bridge and run a program inside.
+fn makes_namespaces() -> Option<PathBuf> {
+    let ip = on_path("ip")?;
+    let pid = std::process::id() % 10_000;
+    let (space, bridge, cable) = (format!("try{pid}"), format!("tb{pid}"), format!("tc{pid}"));
+    let run = |words: &[&str]| process::checked(Command::new(&ip).args(words), SHORT).is_ok();
+    let made = run(&["netns", "add", &space])
+        && run(&["link", "add", &bridge, "type", "bridge"])
+        && run(&["link", "add", &cable, "type", "veth", "peer", "name", "eth0", "netns", &space])
+        && run(&["link", "set", &cable, "master", &bridge])
+        && run(&["netns", "exec", &space, "true"]);
+    for words in [["netns", "del", &space], ["link", "del", &cable], ["link", "del", &bridge]] {
+        run(&words);
+    }
+    made.then_some(ip)
 }
 
 fn install_kcat() -> Option<PathBuf> {

@@ -79,6 +79,7 @@ const CLUSTERS: &[OfNodes] = &[
         needs: cluster::full_disk::NEEDS,
     },
     on_demand("cluster-history", cluster::history::run, &[]),
+    on_demand("cluster-networks", cluster::networks::run, cluster::networks::NEEDS),
     on_demand("cluster-standalone", cluster::standalone::run, cluster::standalone::NEEDS),
     on_demand("cluster-coordinator", cluster::coordinator::run, cluster::coordinator::NEEDS),
     on_demand("cluster-tools", cluster::tools::run, cluster::tools::NEEDS),

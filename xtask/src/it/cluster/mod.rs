@@ -8,6 +8,7 @@ mod dev;
 pub mod full_disk;
 pub mod history;
 pub mod ledger;
+pub mod networks;
 pub mod nodes;
 pub mod standalone;
 pub mod strangers;
