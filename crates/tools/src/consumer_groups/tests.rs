@@ -1,3 +1,5 @@
+//! What kafka-consumer-groups plans and prints.
+
 use std::collections::BTreeMap;
 
 use ottla_client::{Node, TopicPartition};

@@ -1,3 +1,5 @@
+//! What kafka-dump-log prints of files that were made here.
+
 use ottla_records::builder::{BatchBuilder, NewRecord};
 use ottla_records::{Compression, Header};
 

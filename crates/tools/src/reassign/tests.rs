@@ -1,3 +1,5 @@
+//! Plans read, made and printed.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_client::TopicPartition;

@@ -1,3 +1,5 @@
+//! Records of the internal topics as Kafka's JSON.
+
 use ottla_protocol::coordinator_records::group_metadata_value::MemberMetadata;
 use ottla_protocol::coordinator_records::{
     consumer_group_member_metadata_value::ConsumerGroupMemberMetadataValue,
