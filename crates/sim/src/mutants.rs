@@ -66,7 +66,6 @@ pub const MUTANTS: &[Mutant] = &[
         2000,
     ),
     in_cluster("shrinks-at-once", "replication: a shrink of the ISR counts before it is committed", 400),
-    in_cluster("older-image-taken", "replication: an older registration replaces a newer one", 2000),
     in_cluster("former-life-counted", "replication: a fetch of a broker's former life counts", 2000),
     in_cluster("divergence-unseen", "replication: a fetch behind a divergence is served", 400),
     in_cluster("cut-to-watermark", "replication: a new follower cuts its log to its own watermark", 400),

@@ -2,7 +2,6 @@
 
 use super::{Assignment, Leader, Progress, Remote};
 use crate::{Brokers, invariants};
-use ottla_records::mutant;
 
 impl Leader {
     /// The partition's registration in a new image, which still names this broker as leader. Older ones than
@@ -12,13 +11,11 @@ impl Leader {
     /// log has to begin that epoch, too.
     pub fn partition_changed(&mut self, new: Assignment, brokers: &impl Brokers, now_ms: i64) -> Progress {
         let mut progress = Progress::default();
-        if (new.partition_epoch < self.partition_epoch && !mutant::is("older-image-taken"))
-            || new.leader_epoch < self.leader_epoch
-        {
+        if new.partition_epoch < self.partition_epoch || new.leader_epoch < self.leader_epoch {
             return progress;
         }
         invariants::leads_its_replica(self.id, &new.replicas);
-        if new.partition_epoch != self.partition_epoch {
+        if new.partition_epoch > self.partition_epoch {
             invariants::in_sync_are_replicas(&new.isr, &new.replicas, None);
             // A proposal for an older version was either done, then it is in here, or never will be.
             self.pending = None;
