@@ -232,7 +232,7 @@ pub fn seeds(order: Order) -> Summary {
         }
     };
     std::thread::scope(|scope| {
-        (0..order.threads.max(1)).for_each(|_| drop(scope.spawn(&work)));
+        (0..order.threads.max(1)).for_each(|_| drop(scope.spawn(work)));
     });
     let mut summary = summary.into_inner();
     summary.took = start.elapsed();

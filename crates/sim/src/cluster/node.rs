@@ -28,6 +28,9 @@ pub const PORT: u16 = 9000;
 /// The log directory of every node, on its own disk.
 const DIRECTORY: &str = "/d";
 
+/// Proposals that a broker has sent: the number of its request, since when (ms), and what it asked for.
+pub type Proposing = (u64, i64, Vec<(Key, Proposal)>);
+
 /// A machine.
 pub struct Node {
     pub index: usize,
@@ -65,8 +68,8 @@ pub struct Process {
     pub partitions: BTreeMap<Key, Partition>,
     /// Changes of in-sync replicas that wait for their turn.
     pub to_propose: Vec<(Key, Proposal)>,
-    /// Those that are on their way, and since when.
-    pub proposing: Option<(u64, i64, Vec<(Key, Proposal)>)>,
+    /// Those that are on their way.
+    pub proposing: Option<Proposing>,
     pub checkpoint_at: i64,
     /// What the checkpoints said when the process began.
     found: BTreeMap<(String, i32), (i64, i64)>,
