@@ -146,9 +146,7 @@ impl Partition {
                 }
                 let appended = match records.is_empty() {
                     true => Ok(()),
-                    false => {
-                        state.log_mut().append_as_follower(wall_ms(), append.up_to_epoch, records).map(drop)
-                    }
+                    false => self.append_as_told(state, append.up_to_epoch, records),
                 };
                 if let Err(error) = &appended {
                     self.give_up_full_disk(error);
@@ -170,6 +168,15 @@ impl Partition {
                 }
             }
         }
+    }
+
+    /// `flush.messages` counts on replicas too: what it makes durable is durable before the leader hears of it.
+    fn append_as_told(&self, state: &mut State, up_to_epoch: i32, records: &[u8]) -> Result<(), AppendError> {
+        let log = state.log_mut();
+        if log.append_as_follower(wall_ms(), up_to_epoch, records)?.flush_due {
+            log.flush(wall_ms())?;
+        }
+        Ok(())
     }
 
     fn truncate(&self, state: &mut State, to: i64) {

@@ -197,6 +197,32 @@ fn what_a_deposed_leader_had_alone_is_cut_off_and_its_recovery_point_with_it() {
 }
 
 #[test]
+fn a_deleted_partition_leaves_no_recovery_point_to_one_of_the_same_name() {
+    let (_path, partitions) = partitions(2);
+    let dir = partitions[0].log_dir.clone();
+    let point = |partition| CheckpointEntry { topic: "t".into(), partition, offset: 5 };
+    assert!(dir.write_checkpoint(CheckpointKind::RecoveryPoint, vec![point(0), point(1)]));
+    partitions[0].delete(0).unwrap();
+    let points = dir.log().read_checkpoint(CheckpointKind::RecoveryPoint).unwrap();
+    assert_eq!(points.iter().map(|point| point.offset).collect::<Vec<_>>(), [0, 5]);
+}
+
+#[test]
+fn a_follower_flushes_as_often_as_the_topic_says_before_it_asks_for_more() {
+    let (_paths, [one, two, _]) = three();
+    one.lead(1, &[1, 2]);
+    two.follow(&one, 1);
+    one.append(1, "first");
+    two.fetch(&one).unwrap();
+    assert_eq!(two.partition.checkpoints().unwrap().recovery_point, 0, "nobody asked for a flush");
+    let config = TopicConfig { flush_messages: 1, ..(*two.config).clone() };
+    two.partition.configure(Arc::new(config));
+    one.append(1, "second");
+    two.fetch(&one).unwrap();
+    assert_eq!(two.partition.checkpoints().unwrap().recovery_point, two.end());
+}
+
+#[test]
 fn a_throttle_holds_back_whoever_is_not_in_sync() {
     let (_paths, [one, two, three]) = three();
     one.lead(1, &[1, 2]);

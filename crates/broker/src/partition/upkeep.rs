@@ -91,7 +91,8 @@ impl Partition {
         self.neighbours.followers_changed(self);
         renamed?;
         self.log_dir.doom(doomed, now_ms + delay_ms);
-        Ok(())
+        // A partition of the same name that is made soon must not inherit what this one had on the disk.
+        self.log_dir.lower_recovery_point(&self.topic, self.index, 0)
     }
 
     /// Closes the log so that the next start can trust its files. Nothing is served afterwards.
