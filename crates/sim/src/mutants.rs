@@ -66,7 +66,6 @@ pub const MUTANTS: &[Mutant] = &[
         2000,
     ),
     in_cluster("shrinks-at-once", "replication: a shrink of the ISR counts before it is committed", 400),
-    in_cluster("former-life-counted", "replication: a fetch of a broker's former life counts", 2000),
     in_cluster("divergence-unseen", "replication: a fetch behind a divergence is served", 400),
     in_cluster("cut-to-watermark", "replication: a new follower cuts its log to its own watermark", 400),
     in_cluster("cut-too-little", "replication: after divergence one record too many is left", 400),
@@ -77,14 +76,11 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     in_cluster("duplicates-unknown", "log: a batch that is sent again is not known again", 200),
     in_cluster("sequences-unchecked", "log: any sequence follows on any other", 2000),
-    in_cluster("epochs-outlive-truncation", "log: a truncation leaves the epochs of what it cut off", 400),
     in_cluster(
         "producers-outlive-truncation",
         "log: a truncation leaves the sequences of what it cut off",
         400,
     ),
-    in_cluster("stale-version-taken", "metadata: AlterPartition with an old partition epoch is taken", 2000),
-    in_cluster("former-leader-heard", "metadata: AlterPartition of a former leader is taken", 2000),
     in_cluster(
         "ineligible-joins",
         "metadata: AlterPartition brings a fenced or former broker into the ISR",

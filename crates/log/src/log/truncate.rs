@@ -46,9 +46,7 @@ impl Log {
         // records that come back after a power cut would overlap with it.
         self.recovery_point = self.recovery_point.min(base.max(self.start));
         self.high_watermark = self.high_watermark.min(offset);
-        if !mutant::is("epochs-outlive-truncation") {
-            self.epochs.truncate_end(offset);
-        }
+        self.epochs.truncate_end(offset);
         if mutant::is("producers-outlive-truncation") {
             self.producers.end_offset = self.end;
             return Ok(true);

@@ -115,13 +115,13 @@ impl View<'_> {
         {
             return Err(ErrorCode::NotController);
         }
-        if wished.leader_epoch < partition.leader_epoch && !mutant::is("former-leader-heard") {
+        if wished.leader_epoch < partition.leader_epoch {
             return Err(ErrorCode::FencedLeaderEpoch);
         }
-        if leader != partition.leader && !mutant::is("former-leader-heard") {
+        if leader != partition.leader {
             return Err(ErrorCode::InvalidRequest);
         }
-        if wished.partition_epoch < partition.partition_epoch && !mutant::is("stale-version-taken") {
+        if wished.partition_epoch < partition.partition_epoch {
             return Err(ErrorCode::InvalidUpdateVersion);
         }
         if isr.len() > partition.replicas.len() {

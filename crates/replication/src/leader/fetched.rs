@@ -1,7 +1,6 @@
 //! What moves the leader: its own appends, and the fetches of its followers.
 
 use ottla_records::ids::Offset;
-use ottla_records::mutant;
 
 use super::{Leader, Progress};
 use crate::{BrokerEpoch, BrokerId, Brokers, UNKNOWN_BROKER_EPOCH, invariants};
@@ -87,7 +86,6 @@ impl Leader {
         if let Some(registered) = brokers.alive_epoch(replica)
             && broker_epoch != UNKNOWN_BROKER_EPOCH
             && registered > broker_epoch
-            && !mutant::is("former-life-counted")
         {
             return Err(FetchRefused::StaleBrokerEpoch { id: replica, epoch: broker_epoch, registered });
         }
