@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::spawner;
 use crate::topology::Role;
@@ -152,6 +152,11 @@ impl Node {
     /// SIGSTOP: the process stands still, its connections stay open.
     pub fn pause(&mut self) -> Result<()> {
         self.signal(Signal::STOP)?;
+        if let Some(pid) = self.process() {
+            // Its other threads may go on for a moment; told to the parent it is when all of them stand.
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(pid), stopped).with_context(|| format!("node {}", self.id))?;
+        }
         self.paused = self.child.is_some();
         Ok(())
     }
@@ -165,10 +170,13 @@ impl Node {
         Ok(())
     }
 
+    /// Not waited for yet, so the number is still this process's.
+    fn process(&self) -> Option<Pid> {
+        self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok()).and_then(Pid::from_raw)
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
-        let Some(child) = &self.child else { return Ok(()) };
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
-        // Not waited for yet, so the number is still this process's.
+        let Some(pid) = self.process() else { return Ok(()) };
         kill_process(pid, signal).with_context(|| format!("node {}", self.id))
     }
 }
