@@ -80,7 +80,7 @@ impl Rules {
                 News::Committed { epoch, high_watermark } => {
                     chapter.committed(epoch, high_watermark, &partition.log);
                 }
-                News::Lost { records } => watermarks::lost(chapter, node, records),
+                News::Lost { records } => self.watermarks.lost(chapter, node, partition.key, records),
             }
         }
         self.watermarks.look(node, partition, chapter);
