@@ -150,6 +150,8 @@ impl Partition {
             _ => return,
         };
         self.advance(state, progress);
+        // Followers' sessions look only at partitions that moved, and whoever deletes records waits for followers.
+        self.waiters.wake_all();
     }
 
     /// The controller's answer to a proposal.

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::dirs;
 use crate::fetch_session::{TopicRef, Wanted};
+use crate::wait::{Hot, Watch};
 
 const TOPIC: Uuid = Uuid::from_u128(0x70);
 
@@ -194,6 +195,22 @@ fn what_a_deposed_leader_had_alone_is_cut_off_and_its_recovery_point_with_it() {
     );
     one.fetch(&two).unwrap();
     assert_eq!(one.bytes(), two.bytes());
+}
+
+#[test]
+fn followers_sessions_are_told_that_the_log_begins_elsewhere() {
+    let (_paths, [one, two, _]) = three();
+    one.lead(1, &[1, 2]);
+    two.follow(&one, 1);
+    one.append(1, "first");
+    for _ in 0..2 {
+        two.fetch(&one).unwrap();
+    }
+    let hot: Arc<Hot> = Arc::default();
+    one.partition.waiters().watch(&Watch::new(7, &hot));
+    assert_eq!(hot.take(), Vec::<u32>::new());
+    assert_eq!(one.partition.delete_records(-1).unwrap(), one.end());
+    assert_eq!(hot.take(), [7], "or nobody would look at it before the next record");
 }
 
 #[test]

@@ -243,8 +243,16 @@ public class Judge {
     /** Asks until the answer is the one that is waited for. */
     static void eventually(String what, Callable<Boolean> question) throws Exception {
         long end = System.currentTimeMillis() + 20_000;
-        while (!question.call()) {
-            expect(System.currentTimeMillis() < end, what + " within 20 s");
+        while (true) {
+            try {
+                if (question.call())
+                    return;
+                expect(System.currentTimeMillis() < end, what + " within 20 s");
+            } catch (java.util.concurrent.ExecutionException notYet) {
+                // Of several brokers one may not have heard of it yet.
+                if (System.currentTimeMillis() >= end)
+                    throw notYet;
+            }
             Thread.sleep(20);
         }
     }
