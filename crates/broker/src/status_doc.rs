@@ -18,10 +18,6 @@ fn waits_for(api: ApiKey) -> &'static str {
         AddPartitionsToTxn | AddOffsetsToTxn | EndTxn | WriteTxnMarkers | TxnOffsetCommit
         | DescribeTransactions | ListTransactions => "transactions",
         SaslHandshake | SaslAuthenticate => "SASL",
-        DescribeAcls | CreateAcls | DeleteAcls => "ACLs",
-        CreateDelegationToken | RenewDelegationToken | ExpireDelegationToken | DescribeDelegationToken => {
-            "delegation tokens"
-        }
         DescribeUserScramCredentials | AlterUserScramCredentials => "SASL",
         DescribeClientQuotas | AlterClientQuotas => "quotas",
         AlterReplicaLogDirs => "moving replicas between directories",

@@ -27,9 +27,18 @@ const FORWARD: Duration = Duration::from_secs(30);
 /// The version of the principal's bytes.
 const PRINCIPAL_VERSION: i16 = 0;
 
-/// Whether a broker passes this request on as it came. Configurations are looked at first, and passed on in part.
+/// Whether a broker passes this request on as it came. Configurations are looked at first, and passed on in part;
+/// whoever asks for a delegation token over a plain connection is refused first.
 pub(crate) fn is_passed_on(api: ApiKey) -> bool {
-    is_forwardable(api) && !matches!(api, ApiKey::AlterConfigs | ApiKey::IncrementalAlterConfigs)
+    is_forwardable(api)
+        && !matches!(
+            api,
+            ApiKey::AlterConfigs
+                | ApiKey::IncrementalAlterConfigs
+                | ApiKey::CreateDelegationToken
+                | ApiKey::RenewDelegationToken
+                | ApiKey::ExpireDelegationToken
+        )
 }
 
 /// Whether an Envelope may carry this request.
@@ -267,6 +276,7 @@ mod tests {
     fn configurations_are_looked_at_before_they_are_passed_on() {
         assert!(is_passed_on(ApiKey::CreateTopics) && is_passed_on(ApiKey::DescribeQuorum));
         assert!(!is_passed_on(ApiKey::IncrementalAlterConfigs));
+        assert!(is_passed_on(ApiKey::CreateAcls) && !is_passed_on(ApiKey::CreateDelegationToken));
         assert!(is_forwardable(ApiKey::IncrementalAlterConfigs));
         assert!(!is_forwardable(ApiKey::Envelope) && !is_forwardable(ApiKey::Produce));
     }

@@ -26,3 +26,4 @@ pub(crate) mod reassignments;
 #[cfg(test)]
 mod three_brokers;
 pub(crate) mod topics;
+pub(crate) mod unsecured;

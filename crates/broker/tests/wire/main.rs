@@ -14,3 +14,4 @@ mod restart;
 mod sessions;
 mod support;
 mod topics;
+mod unsecured;
