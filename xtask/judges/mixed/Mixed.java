@@ -95,6 +95,7 @@ public class Mixed {
                     acknowledged.incrementAndGet();
                     try {
                         book.write(n + " " + meta.partition() + " " + meta.offset() + "\n");
+                        book.flush();
                     } catch (Exception e) {
                         System.err.println("book " + e);
                         failed.incrementAndGet();

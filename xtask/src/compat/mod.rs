@@ -21,7 +21,8 @@ usage: cargo xtask compat JUDGE
   disk [--against apache|ottla]    one directory under Apache Kafka and the other, in turn; its tools on the files
   librdkafka [--against apache|ottla] [--only NAME]
                                    librdkafka's own tests of a broker: passed P of the B that Apache Kafka passes
-  mixed [GROUP]                    Apache Kafka's nodes and ours in one cluster; a cluster moved over and back
+  mixed [GROUP [WORD]]             Apache Kafka's nodes and ours in one cluster; a cluster moved over and back
+                                   (with WORD only the checks that have it in their names)
 ";
 
 /// Runs one judge.
@@ -63,8 +64,9 @@ pub fn run(words: &[&str]) -> Result<()> {
             librdkafka::run(&choice)
         }
         ["config"] => config::run(),
-        ["mixed"] => mixed::run(None),
-        ["mixed", group] => mixed::run(Some(group)),
+        ["mixed"] => mixed::run(None, None),
+        ["mixed", group] => mixed::run(Some(group), None),
+        ["mixed", group, word] => mixed::run(Some(group), Some(word)),
         ["disk"] => disk::run(System::Ottla),
         ["disk", "--against", system] => disk::run(System::parse(system)?),
         _ => bail!("no such judge\n\n{USAGE}"),

@@ -1,5 +1,6 @@
 //! How the quorum, the desk and the follower come into being.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak, mpsc};
@@ -203,14 +204,19 @@ fn look_over(dirs: &Dirs) -> Result<(), StartError> {
         Err(MetadataError::UnsupportedFeature { name: name.to_owned(), level, min, max }.to_string())
     })
     .map_err(|error| match error {
-        SurveyError::Refused { .. } => StartError::Quorum(format!(
-            "{error}\n    a newer release wrote this; nothing in {} was changed\n    next: start this node with the program that ran it before, which can go on with the directory as it is",
-            path.display()
-        )),
+        SurveyError::Refused { .. } => of_a_newer_release(error, path),
         error => StartError::Quorum(format!(
             "{error}\n    nothing was changed; next: put back a copy of this directory, or, if its topics are not needed, format the node anew"
         )),
     })
+}
+
+/// What a node says that stays away from a directory; whoever wrote it can go on with it.
+fn of_a_newer_release(met: impl Display, directory: &Path) -> StartError {
+    StartError::Quorum(format!(
+        "{met}\n    a newer release wrote this; nothing in {} was changed\n    next: start this node with the program that ran it before, which can go on with the directory as it is",
+        directory.display()
+    ))
 }
 
 /// A static list of voters that differs from the one under which this node has voted would be another quorum: two of
@@ -236,14 +242,16 @@ fn read_bootstrap(dirs: &Dirs) -> Result<Bootstrap, StartError> {
     let values = format::read_bootstrap(&**dirs.metadata.disk(), path)
         .map_err(|error| StartError::Quorum(error.to_string()))?;
     let Some(values) = values else { return Ok(Bootstrap::missing()) };
-    bootstrap(&values)
-        .map_err(|why| StartError::Quorum(format!("{}: {why}", path.join(format::BOOTSTRAP_FILE).display())))
+    bootstrap(&values).map_err(|why| {
+        of_a_newer_release(format!("{}: {why}", path.join(format::BOOTSTRAP_FILE).display()), path)
+    })
 }
 
 fn bootstrap(values: &[Bytes]) -> Result<Bootstrap, String> {
     let decode = |(index, value): (usize, &Bytes)| {
-        MetadataRecord::decode_framed(value)
-            .map_err(|error| format!("record {index} is not understood: {error}"))
+        let known =
+            understood(value).and_then(|_| MetadataRecord::decode_framed(value).map_err(|e| e.to_string()));
+        known.map_err(|why| format!("record {index}: {why}"))
     };
     let records = values.iter().enumerate().map(decode).collect::<Result<Vec<_>, _>>()?;
     Bootstrap::from_records(records)
@@ -321,6 +329,7 @@ mod tests {
     use ottla_config::SecurityProtocol;
     use ottla_log::fs::RealDisk;
     use ottla_metadata::MetadataVersion;
+    use ottla_protocol::metadata_records::FeatureLevelRecord;
 
     fn listener(name: &str, host: Option<&str>, port: u16) -> Listener {
         Listener {
@@ -371,5 +380,10 @@ mod tests {
         assert_eq!(bootstrap(&values).unwrap().version(), MetadataVersion::LATEST);
         assert!(bootstrap(&[]).unwrap_err().contains("no metadata.version"));
         assert!(bootstrap(&[Bytes::from_static(&[9])]).unwrap_err().contains("record 0"));
+        // A feature that is not served stops a start before it is in the log.
+        let strange = FeatureLevelRecord { name: "quite.new".to_owned(), feature_level: 1 };
+        let strange = MetadataRecord::from(strange).encode_framed(0).unwrap();
+        let all: Vec<Bytes> = values.iter().cloned().chain([strange.into()]).collect();
+        assert!(bootstrap(&all).unwrap_err().contains("quite.new"));
     }
 }

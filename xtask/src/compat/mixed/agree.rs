@@ -1,5 +1,5 @@
-//! What must be the same on every node: each batch of each log at its offset, byte for byte, and what the kinds made of the
-//! metadata. Apache Kafka's own tools read both.
+//! What must be the same on every node: each batch of each log at its offset, byte for byte. And what Apache Kafka's nodes say
+//! of their peers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::state;
 use crate::it::cluster::nodes::{Node, Nodes};
-use crate::peers;
-use crate::process;
 
 pub const METADATA: &str = "__cluster_metadata-0";
 /// Base offset, length, leader epoch, magic, CRC, attributes, last offset delta.
@@ -32,7 +31,7 @@ pub fn batches(node: &Node, partition: &str) -> Result<Batches> {
     Ok(found)
 }
 
-fn read_into(mut rest: &[u8], found: &mut Batches) -> Result<()> {
+pub(super) fn read_into(mut rest: &[u8], found: &mut Batches) -> Result<()> {
     while rest.len() >= HEADER {
         let base = i64::from_be_bytes(rest[..8].try_into()?);
         let length = 12 + usize::try_from(i32::from_be_bytes(rest[8..12].try_into()?))?;
@@ -46,20 +45,13 @@ fn read_into(mut rest: &[u8], found: &mut Batches) -> Result<()> {
     Ok(())
 }
 
-/// One past the last offset of a segment's bytes.
-pub fn end_of_segment(bytes: &[u8]) -> Result<i64> {
-    let mut batches = Batches::new();
-    read_into(bytes, &mut batches)?;
-    Ok(end(&batches))
-}
-
 /// One past the last offset.
 pub fn end(batches: &Batches) -> i64 {
     let Some((base, bytes)) = batches.last_key_value() else { return 0 };
     base + 1 + i64::from(i32::from_be_bytes(bytes[23..27].try_into().expect("four bytes")))
 }
 
-fn with_suffix(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn with_suffix(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     files.retain(|f| f.to_string_lossy().ends_with(suffix));
@@ -155,105 +147,10 @@ pub fn topic(nodes: &Nodes, topic: &str) -> Result<()> {
     Ok(())
 }
 
-/// The metadata: the same log everywhere, decoded by Apache Kafka's tool; and the same state in the nodes' snapshots.
+/// The metadata: the same log everywhere, and what each node made of it.
 pub fn metadata(nodes: &Nodes) -> Result<()> {
     ensure!(logs(nodes, METADATA)? > 0, "no metadata");
-    let mut files = Vec::new();
-    for node in &nodes.all {
-        files.extend(with_suffix(&node.data().join(METADATA), ".log")?);
-    }
-    let text = dump(&files)?;
-    ensure!(
-        text.contains("FEATURE_LEVEL_RECORD") || text.contains("NO_OP_RECORD"),
-        "no record in the metadata"
-    );
-    images(nodes)
-}
-
-/// The state that each node last wrote down, as records in any order.
-fn images(nodes: &Nodes) -> Result<()> {
-    let start = Instant::now();
-    // Nothing changes any more; until every node has written down what there is, the next snapshot shows it.
-    let floor =
-        nodes.all.iter().map(|n| batches(n, METADATA).map(|b| end(&b))).collect::<Result<Vec<_>>>()?;
-    let floor = floor.into_iter().max().unwrap_or(0);
-    let newest = loop {
-        let mut newest = BTreeMap::new();
-        for node in &nodes.all {
-            let files = with_suffix(&node.data().join(METADATA), ".checkpoint")?;
-            let offset = |f: &PathBuf| {
-                let name = f.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                name.split('-').next().and_then(|o| o.parse::<i64>().ok()).unwrap_or(-1)
-            };
-            let last = files.into_iter().rfind(|f| offset(f) >= floor);
-            newest.extend(last.map(|file| (node.id, file)));
-        }
-        if newest.len() == nodes.all.iter().filter(|n| n.runs()).count() {
-            break newest;
-        }
-        ensure!(
-            start.elapsed() < Duration::from_secs(120),
-            "snapshots from offset {floor} on have only {:?}",
-            newest.keys()
-        );
-        thread::sleep(Duration::from_millis(300));
-    };
-    let mut states: Vec<(i32, BTreeSet<String>)> = Vec::new();
-    for (id, file) in newest {
-        let text = dump(&[file])?;
-        states.push((id, text.lines().filter_map(record).collect()));
-    }
-    let (first, state) = states.first().context("no node runs")?;
-    ensure!(state.len() > 3, "a state of {} records", state.len());
-    for (other, theirs) in &states[1..] {
-        let less: Vec<&String> = state.difference(theirs).take(6).collect();
-        let more: Vec<&String> = theirs.difference(state).take(6).collect();
-        ensure!(
-            less.is_empty() && more.is_empty(),
-            "the states of nodes {first} and {other} differ\n- {}\n+ {}",
-            less.iter().map(|l| short(l)).collect::<Vec<_>>().join("\n- "),
-            more.iter().map(|l| short(l)).collect::<Vec<_>>().join("\n+ ")
-        );
-    }
-    Ok(())
-}
-
-/// What a line of the dump says beside where it lies: `payload: {...}`, or a control record's content.
-fn record(line: &str) -> Option<String> {
-    if let Some((_, payload)) = line.split_once(" payload: ") {
-        return Some(features_in_order(payload));
-    }
-    if let Some((_, voters)) = line.split_once("KRaftVoters ") {
-        // Voters are a set, too.
-        let mut voters: Vec<&str> =
-            voters.split("{\"voterId\":").map(|v| v.trim_end_matches([',', ']', '}'])).collect();
-        voters.sort_unstable();
-        return Some(voters.join(" "));
-    }
-    line.split_once("KRaftVersion ").map(|(_, rest)| rest.to_owned())
-}
-
-/// A registration's features are a set: whoever writes a snapshot writes them in an order of its own.
-fn features_in_order(payload: &str) -> String {
-    let key = "\"features\":[";
-    let Some(from) = payload.find(key).map(|at| at + key.len()) else { return payload.to_owned() };
-    let Some(to) = payload[from..].find(']').map(|at| from + at) else { return payload.to_owned() };
-    let mut features: Vec<&str> = payload[from..to].split("},").map(|f| f.trim_end_matches('}')).collect();
-    features.sort_unstable();
-    format!("{}{}{}", &payload[..from], features.join("},"), &payload[to..])
-}
-
-fn dump(files: &[PathBuf]) -> Result<String> {
-    let list: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-    let mut tool = peers::tool(&peers::install()?, "kafka-dump-log")?;
-    tool.args(["--cluster-metadata-decoder", "--files", &list.join(",")]);
-    let output = process::capture(&mut tool, Duration::from_secs(120))?;
-    ensure!(output.status.success(), "kafka-dump-log ended with {}{}", output.status, output.tail());
-    for word in ["isvalid: false", "Exception", "Could not", "invalid bytes"] {
-        let bad = output.stdout.lines().chain(output.stderr.lines()).find(|l| l.contains(word));
-        ensure!(bad.is_none(), "kafka-dump-log: {}", bad.unwrap_or_default());
-    }
-    Ok(output.stdout)
+    state::same(nodes)
 }
 
 /// Faults of Apache Kafka's nodes: what none of them says as long as its peers are of its own kind.
@@ -311,7 +208,7 @@ fn faults(log: &str) -> Vec<String> {
     .collect()
 }
 
-fn short(line: &str) -> String {
+pub(super) fn short(line: &str) -> String {
     line.chars().take(400).collect()
 }
 
@@ -354,24 +251,5 @@ mod tests {
         assert_eq!(faults(usual), Vec::<String>::new());
         assert_eq!(faults("INFO fine\nERROR Unexpected error\njava.lang.Error\n").len(), 1);
         assert_eq!(faults("java.lang.IllegalStateException: no\n").len(), 1);
-    }
-
-    #[test]
-    fn a_dumped_record_is_what_it_says() {
-        let line = "| offset: 3 CreateTime: 5 keySize: -1 valueSize: 9 sequence: -1 headerKeys: [] payload: {\"type\":\"X\"}";
-        assert_eq!(record(line).as_deref(), Some("{\"type\":\"X\"}"));
-        assert_eq!(record("baseOffset: 0 lastOffset: 1"), None);
-        let of = |features: &str| {
-            record(&format!("| offset: 1 payload: {{\"features\":[{features}],\"rack\":null}}"))
-        };
-        assert_eq!(of("{\"a\":1},{\"b\":2}"), of("{\"b\":2},{\"a\":1}"));
-        let voters = |ids: [u8; 2]| {
-            let voter = |id| format!("{{\"voterId\":{id},\"endpoints\":[{{\"port\":{id}}}]}}");
-            record(&format!("| offset: 2 KRaftVoters {{\"voters\":[{},{}]}}", voter(ids[0]), voter(ids[1])))
-        };
-        assert!(
-            voters([1, 2]).is_some() && voters([1, 2]) == voters([2, 1]) && voters([1, 2]) != voters([1, 3])
-        );
-        assert_ne!(of("{\"a\":1},{\"b\":2}"), of("{\"b\":2},{\"a\":2}"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{A, O, cluster, kind, programs};
+use super::{A, O, agree, cluster, kind, programs};
 use crate::frame::{self, Bytes};
 use crate::it::cluster::nodes::{Nodes, Shape, Voters};
 use crate::it::cluster::wire;
@@ -85,12 +85,16 @@ pub fn run(tally: &mut Tally) {
     let theirs = of_leader(&mut nodes, A);
     match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => {
-            for (question, (ours, theirs)) in to_leaders().iter().zip(ours.iter().zip(&theirs)) {
+            for (question, (ours, theirs)) in to_leaders(epoch).iter().zip(ours.iter().zip(&theirs)) {
                 tally.note(&format!("leaders: {}", question.name), same(question, theirs, ours));
             }
         }
         (Err(error), _) | (_, Err(error)) => tally.note("leaders of both kinds", Err(error)),
     }
+    tally.check("nothing of what was asked changed anything", || {
+        nodes.no_panic()?;
+        agree::metadata(&nodes)
+    });
 }
 
 fn of_leader(nodes: &mut Nodes, wanted: System) -> Result<Vec<Vec<u8>>> {
@@ -98,7 +102,8 @@ fn of_leader(nodes: &mut Nodes, wanted: System) -> Result<Vec<Vec<u8>>> {
     let leader = nodes.controller()?;
     let port =
         nodes.all.iter().find(|n| n.id == leader).and_then(|n| n.controller_port).context("a controller")?;
-    to_leaders().iter().map(|question| ask(port, question)).collect()
+    let epoch = epoch(nodes)?;
+    to_leaders(epoch).iter().map(|question| ask(port, question)).collect()
 }
 
 /// Until a node of this kind is the active controller.
@@ -188,6 +193,17 @@ fn fetch(topic: [u8; 16], epoch: i32, offset: i64, last_epoch: i32) -> Bytes {
         Bytes::new().i32(0).i32(epoch).i64(offset).i32(last_epoch).i64(0).i32(1_000_000).varint(0);
     head.varint(2).raw(&topic).varint(2).raw(&partition.0).varint(0).varint(1).compact_string("")
 }
+
+/// Of the metadata's snapshot that ends at offset 1 of epoch 1, which nobody has.
+fn fetch_snapshot(epoch: i32, position: i64) -> Bytes {
+    let snapshot = Bytes::new().i64(1).i32(1).varint(0);
+    let partition = Bytes::new().i32(0).i32(epoch).raw(&snapshot.0).i64(position);
+    of_metadata(Bytes::new().i32(-1).i32(1_000_000), partition)
+}
+
+/// Where an answer to FetchSnapshot begins to speak of the leader: behind the throttle time, the error, the topic's name, the
+/// partition, its error, the snapshot, its size, the position and the bytes.
+const LEADER_AT: usize = 1 + 4 + 2 + 1 + 1 + METADATA_TOPIC.len() + 1 + 4 + 2 + 8 + 4 + 1 + 8 + 8 + 1;
 
 fn heartbeat(id: i32, epoch: i64) -> Bytes {
     Bytes::new().i32(id).i64(epoch).i64(0).i8(0).i8(0)
@@ -280,8 +296,8 @@ fn to_brokers() -> Vec<Question> {
     ]
 }
 
-/// To the active controller; nothing in the answers depends on the epoch.
-fn to_leaders() -> Vec<Question> {
+/// To the active controller; what in the answers depends on the epoch is its own.
+fn to_leaders(epoch: i32) -> Vec<Question> {
     let without = &FEATURES[1..];
     let narrow: Vec<(&str, i16, i16)> = FEATURES.iter().map(|(name, min, _)| (*name, *min, *min)).collect();
     vec![
@@ -331,6 +347,11 @@ fn to_leaders() -> Vec<Question> {
         question("AddRaftVoter under kraft.version 0", 80, 1, add_voter(9)),
         question("RemoveRaftVoter under kraft.version 0", 81, 0, voter(cluster_id(), 9)),
         question("Fetch of an unknown topic", 1, 17, fetch(NOBODY, 0, 0, 0)),
+        question("FetchSnapshot of none that is there", 59, 1, fetch_snapshot(epoch, 0))
+            .words_from(LEADER_AT),
+        question("FetchSnapshot of an old epoch", 59, 1, fetch_snapshot(0, 0)).words_from(LEADER_AT),
+        question("FetchSnapshot of an epoch to come", 59, 1, fetch_snapshot(epoch + 9, 0))
+            .words_from(LEADER_AT),
         question(
             "DescribeQuorum of another topic",
             55,

@@ -8,11 +8,13 @@ mod answers;
 mod brokers;
 mod changes;
 mod coordinator;
+mod figures;
 mod moving;
 pub mod programs;
 mod quorum;
 mod refused;
 mod replicas;
+mod state;
 mod voters;
 
 use anyhow::{Result, ensure};
@@ -42,13 +44,13 @@ const GROUPS: &[(&str, Group)] = &[
     ("move", moving::run),
     ("refused", refused::run),
     ("answers", answers::run),
-    ("figures", moving::figures),
+    ("figures", figures::run),
 ];
 
-/// Runs every group, or the one that is named.
-pub fn run(only: Option<&str>) -> Result<()> {
+/// Runs every group, or the one that is named, or of that one the checks with `word` in their names.
+pub fn run(only: Option<&str>, word: Option<&str>) -> Result<()> {
     server::build()?;
-    let mut tally = Tally::new("compat mixed");
+    let mut tally = Tally::new("compat mixed").only(word);
     let mut found = false;
     for (name, group) in GROUPS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         println!("-- {name}");

@@ -4,20 +4,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{A, HEAP, O, QUICK, agree, kind, programs};
+use super::{A, HEAP, O, QUICK, agree, cluster, kind, programs, quorum};
 use crate::it::cluster::ledger::Ledger;
-use crate::it::cluster::nodes::{Nodes, Shape, Voters};
+use crate::it::cluster::nodes::{Node, Nodes, Shape, Voters};
 use crate::server::System;
 use crate::tally::Tally;
 
 const TOPIC: &str = "ledger";
 const SOME: usize = 150;
+const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn run(tally: &mut Tally) {
     for (old, new) in [(O, A), (A, O)] {
         tally.check(&format!("{} joins two voters of {} and leaves again", new.name(), old.name()), || {
             joins(old, new)
         });
+    }
+    for leads in [A, O] {
+        tally.check(&format!("kraft.version is raised from 0 to 1 under {}", leads.name()), || raised(leads));
     }
 }
 
@@ -102,6 +106,82 @@ fn joins(old: System, new: System) -> Result<()> {
     let verdict = ledger.close(&nodes)?;
     println!("      {} records acknowledged and read back", verdict.records);
     agree::everything(&nodes, &[])
+}
+
+/// A quorum of static voters of both kinds becomes a dynamic one: its leader has heard from every voter which directory it
+/// has (UpdateRaftVoter). Then a voter leaves and joins, and all forget their static list.
+fn raised(leads: System) -> Result<()> {
+    let kinds = if leads == A { [A, O, O] } else { [O, A, A] };
+    let name = format!("raised-by-{}", leads.name().replace(' ', "-"));
+    let mut nodes = cluster(&name, &kinds, Shape::Combined(3), Voters::Static)?;
+    nodes.start_all()?;
+    nodes.ready()?;
+    let ledger = Ledger::open(&nodes, TOPIC, 3, 3)?;
+    nodes.whole(TOPIC)?;
+    quorum::elect(&mut nodes, &ledger, leads)?;
+    let bootstrap = nodes.bootstrap();
+    let tool = |name: &str, words: &[&str]| {
+        programs::tool(name, &[&["--bootstrap-server", &bootstrap], words].concat())
+    };
+    let level = || -> Result<String> {
+        let text = tool("kafka-features", &["describe"])?;
+        let line = text.lines().find(|l| l.contains("kraft.version")).context("kraft.version")?;
+        let (_, level) = line.split_once("FinalizedVersionLevel: ").context("its level")?;
+        Ok(level.split_whitespace().next().unwrap_or_default().to_owned())
+    };
+    ensure!(level()? == "0", "kraft.version is {} from the beginning", level()?);
+    programs::until("raised", MINUTE, || {
+        tool("kafka-features", &["upgrade", "--feature", "kraft.version=1"]).map(|_| true)
+    })?;
+    let leader = nodes.controller()?;
+    ensure!(kind(&nodes, leader) == leads, "the leader changed meanwhile: try again");
+    programs::until("told by the brokers", MINUTE, || Ok(level()? == "1"))?;
+    let lowered = tool("kafka-features", &["downgrade", "--feature", "kraft.version=0"]);
+    ensure!(lowered.is_err(), "kraft.version was lowered: {}", lowered.unwrap_or_default());
+    let status = || tool("kafka-metadata-quorum", &["describe", "--status"]);
+    let text = status()?;
+    for id in 1..=3 {
+        let directory = directory_of(&nodes, id)?;
+        ensure!(text.contains(&directory), "the directory {directory} of voter {id} is not in {text}");
+    }
+    agree::metadata(&nodes).context("at kraft.version 1")?;
+
+    // Voters come and go now. Node 3 is of the other kind than the leader.
+    let (directory, file) = (directory_of(&nodes, 3)?, nodes.node(3).file().display().to_string());
+    programs::until("removed", MINUTE, || {
+        let of_three = ["--controller-id", "3", "--controller-directory-id", &directory];
+        tool("kafka-metadata-quorum", &[&["remove-controller"], &of_three[..]].concat()).map(|_| true)
+    })?;
+    programs::until("two voters", MINUTE, || Ok(!voters_line(&status()?).contains(&directory)))?;
+    ledger.until_more(SOME)?;
+    programs::until("added", MINUTE, || {
+        tool("kafka-metadata-quorum", &["--command-config", &file, "add-controller"]).map(|_| true)
+    })?;
+    programs::until("three voters", MINUTE, || Ok(voters_line(&status()?).contains(&directory)))?;
+    ledger.until_more(SOME)?;
+
+    let at = |n: &Node| n.controller_port.map(|port| format!("localhost:{port}"));
+    let servers = nodes.all.iter().filter_map(at).collect::<Vec<_>>().join(",");
+    for id in 1..=3 {
+        nodes.stop(id)?;
+        let file = nodes.node(id).file();
+        let text = std::fs::read_to_string(&file)?;
+        let old =
+            text.lines().find(|line| line.starts_with("controller.quorum.voters=")).context("voters")?;
+        std::fs::write(&file, text.replace(old, &format!("controller.quorum.bootstrap.servers={servers}")))?;
+        nodes.start(id)?;
+        nodes.ready()?;
+        nodes.whole(TOPIC)?;
+    }
+    ledger.until_more(SOME)?;
+    let verdict = ledger.close(&nodes)?;
+    println!("      {} records acknowledged and read back", verdict.records);
+    agree::everything(&nodes, &[TOPIC])
+}
+
+/// The voters in what `describe --status` says.
+fn voters_line(status: &str) -> String {
+    status.lines().find(|line| line.starts_with("CurrentVoters:")).unwrap_or_default().to_owned()
 }
 
 /// Until the node of the new kind leads: the old ones stop in turn.

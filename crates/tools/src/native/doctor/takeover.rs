@@ -9,7 +9,7 @@ use ottla_log::fs::RealDisk;
 use ottla_metadata::image::{ConfigResource, Image};
 use ottla_metadata::{Delta, understood};
 use ottla_protocol::metadata_records::MetadataRecord;
-use ottla_quorum::survey;
+use ottla_quorum::{format, survey};
 
 use super::Findings;
 
@@ -102,6 +102,9 @@ fn metadata(findings: &mut Findings, config: &NodeConfig) {
     if let Err(error) = survey(&RealDisk, dir, &mut record, &mut level) {
         return findings.stop(error);
     }
+    if let Err(why) = first_records(dir) {
+        return findings.stop(why);
+    }
     if let Some(odd) = odd {
         findings.know(format_args!("a metadata record does not fit those before it: {odd}"));
     }
@@ -112,6 +115,15 @@ fn metadata(findings: &mut Findings, config: &NodeConfig) {
         image.topics.len()
     ));
     carried(findings, image, config.node_id);
+}
+
+/// What formatting left for the first leader; every start reads it.
+fn first_records(dir: &Path) -> Result<(), String> {
+    let Some(values) = format::read_bootstrap(&RealDisk, dir).map_err(|error| error.to_string())? else {
+        return Ok(());
+    };
+    let named = |why| format!("{}: {why}", dir.join(format::BOOTSTRAP_FILE).display());
+    values.iter().try_for_each(|value| understood(value).map(drop)).map_err(named)
 }
 
 /// What is in the metadata and waits for Apache Kafka, or works differently.
@@ -168,6 +180,7 @@ fn some(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ottla_protocol::metadata_records::FeatureLevelRecord;
     use ottla_records::{BatchBuilder, NewRecord};
 
     use std::ffi::OsString;
@@ -257,10 +270,55 @@ mod tests {
         assert_eq!(findings.stops, 1);
         let text = findings.lines.join("\n");
         assert!(text.contains("STOPS") && text.contains("offset 0") && text.contains("99"), "{text}");
-        // A key that is not served, and a directory that nobody formatted.
-        let (_dir, file) =
-            formatted("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n");
+        // What a newer release formatted, and nobody has started yet.
+        let (_dir, file) = formatted("");
+        let level = FeatureLevelRecord { name: "metadata.version".to_owned(), feature_level: 31 };
+        let level = MetadataRecord::from(level).encode_framed(0).unwrap().into();
+        let disk: std::sync::Arc<dyn ottla_log::fs::Disk> = std::sync::Arc::new(RealDisk);
+        format::write_bootstrap(&disk, &file.with_file_name("data"), &[level], 5).unwrap();
         let text = look(&file).unwrap().lines.join("\n");
-        assert!(text.contains("authorizer.class.name") && text.contains("STOPS"), "{text}");
+        assert!(text.contains("STOPS") && text.contains("level 31 is not supported"), "{text}");
+    }
+
+    #[test]
+    fn keys_plug_ins_and_security_that_are_not_served_are_named_with_their_line() {
+        for (line, word) in [
+            (
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "access control",
+            ),
+            ("create.topic.policy.class.name=com.example.Policy", "plug-in classes"),
+            ("principal.builder.class=com.example.Builder", "plug-in classes"),
+            ("remote.log.storage.system.enable=true", "tiered storage"),
+            ("listener.security.protocol.map=PLAINTEXT:SSL,CONTROLLER:PLAINTEXT", "uses SSL"),
+            (
+                "listener.security.protocol.map=PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+                "uses SASL_PLAINTEXT",
+            ),
+            ("listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:SASL_SSL", "uses SASL_SSL"),
+            ("num.network.threads=many", "num.network.threads"),
+        ] {
+            let (_dir, file) = formatted(&format!("{line}\n"));
+            let findings = look(&file).unwrap();
+            let stops = |text: &String| {
+                text.starts_with("STOPS") && text.contains("server.properties:") && text.contains(word)
+            };
+            assert!(findings.lines.iter().any(stops), "{line}: {:?}", findings.lines);
+        }
+        // What works differently, or not yet, is told and does not stop the node.
+        for (line, word) in [
+            ("metric.reporters=com.example.Reporter", "has no effect"),
+            ("ssl.keystore.location=/etc/kafka/keys.jks", "waits for TLS"),
+            ("transactional.id.expiration.ms=1000000", "waits for transactions"),
+            ("zookeeper.connect=localhost:2181", "no ZooKeeper"),
+            ("no.such.key=1", "unknown key"),
+        ] {
+            let (_dir, file) = formatted(&format!("{line}\n"));
+            let findings = look(&file).unwrap();
+            let known = |text: &String| text.starts_with("know") && text.contains(word);
+            assert!(findings.lines.iter().any(known), "{line}: {:?}", findings.lines);
+            // The directory was not formatted.
+            assert_eq!(findings.stops, 1, "{line}: {:?}", findings.lines);
+        }
     }
 }
