@@ -23,7 +23,8 @@ pub fn run(tally: &mut Tally) {
 /// The partition of `__consumer_offsets` that a group's records lie in: Java's hash of its name.
 fn partition_of(group: &str, partitions: i32) -> i32 {
     let hash = group.encode_utf16().fold(0i32, |h, c| h.wrapping_mul(31).wrapping_add(i32::from(c)));
-    (hash & i32::MAX) % partitions
+    // Kafka's `Utils.abs`: the smallest number of all has no positive one.
+    hash.checked_abs().unwrap_or(0) % partitions
 }
 
 fn start(name: &str) -> Result<(Nodes, Ledger)> {
@@ -202,5 +203,7 @@ mod tests {
         // "both".hashCode() is 3029889, "polygenelubricants".hashCode() is the smallest of all.
         assert_eq!(partition_of("both", 5), 4);
         assert_eq!(partition_of("polygenelubricants", 5), 0);
+        // Less than 0: -1068799201.
+        assert_eq!(partition_of("modern", 5), 1);
     }
 }
