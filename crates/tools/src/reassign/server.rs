@@ -280,13 +280,23 @@ pub(super) async fn alter_dirs(
     Ok(begun)
 }
 
+/// A broker takes its own configurations alone; those of topics go to the controller.
 async fn set(cluster: &Cluster, resources: Vec<AlterConfigsResource>) -> Result<(), Failure> {
-    if resources.is_empty() {
-        return Ok(());
+    let mut calls: BTreeMap<Option<i32>, Vec<AlterConfigsResource>> = BTreeMap::new();
+    for resource in resources {
+        let broker =
+            (resource.resource_type == BROKER).then(|| resource.resource_name.parse().ok()).flatten();
+        calls.entry(broker).or_default().push(resource);
     }
-    let request = IncrementalAlterConfigsRequest { resources, validate_only: false };
-    let answer = cluster.controller(&request).await?;
-    answer.responses.iter().try_for_each(|of| refused(of.error_code, of.error_message.as_deref()))
+    for (broker, resources) in calls {
+        let request = IncrementalAlterConfigsRequest { resources, validate_only: false };
+        let answer = match broker {
+            Some(broker) => cluster.node(broker, &request).await?,
+            None => cluster.controller(&request).await?,
+        };
+        answer.responses.iter().try_for_each(|of| refused(of.error_code, of.error_message.as_deref()))?;
+    }
+    Ok(())
 }
 
 fn resource(
