@@ -6,6 +6,7 @@
 mod daemon;
 mod dev;
 mod logging;
+mod notify;
 mod owner;
 mod port_owner;
 mod signals;

@@ -11,7 +11,7 @@ use ottla_config::NodeConfig;
 use tracing::{info, warn};
 
 use crate::signals::Signals;
-use crate::{daemon, logging, port_owner};
+use crate::{daemon, logging, notify, port_owner};
 
 const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
 /// How long a launcher waits at most; what is refused is mostly refused by then.
@@ -127,6 +127,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
         return Ok(());
     };
     daemon::tell_ready();
+    notify::tell(notify::READY);
     wait_and_stop(&node, &mut signals);
     Ok(())
 }
@@ -170,6 +171,7 @@ pub(crate) fn wait_and_stop(node: &Arc<Node>, signals: &mut Signals) {
         }),
         Err(error) => warn!("cannot wait for signals: {error}"),
     }
+    notify::tell(notify::STOPPING);
     node.stop();
     info!("[KafkaRaftServer] stopped");
 }

@@ -114,11 +114,14 @@ impl ControllerHost {
             }
             std::thread::sleep(AGAIN);
         }
-        info!("[BrokerLifecycleManager id={id}] the broker has been unfenced");
         let unfenced = |image: &Image| image.broker(id).is_some_and(|broker| !broker.fenced);
         if !self.image_shows(node, until, unfenced) {
             return Err(late());
         }
+        // Kafka's words: programs that start a broker for their tests wait for them.
+        info!(
+            "[BrokerLifecycleManager id={id}] The broker has been unfenced. Transitioning from RECOVERY to RUNNING."
+        );
         self.report_recovered(node);
         self.report_directories(node);
         Ok(())
