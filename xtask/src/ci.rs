@@ -9,7 +9,7 @@ use crate::compat::{self, clients, disk};
 use crate::machine::{self, Need};
 use crate::server::System;
 use crate::tally::Tally;
-use crate::{codegen, fuzz, it, process, sim, tidy};
+use crate::{codegen, docs, fuzz, it, process, sim, tidy};
 
 /// One stage.
 pub struct Stage {
@@ -54,6 +54,13 @@ pub const STAGES: &[Stage] = &[
         some_will_do: false,
         in_test: true,
         run: compat::mixed::short,
+    },
+    Stage {
+        name: "docs",
+        needs: docs::NEEDS,
+        some_will_do: true,
+        in_test: true,
+        run: || docs::run(&["--check"]),
     },
     Stage { name: "fuzz", needs: &[Need::Compiler], some_will_do: false, in_test: true, run: fuzz_smoke },
     Stage { name: "deny", needs: &[], some_will_do: false, in_test: false, run: deny },

@@ -1,5 +1,7 @@
 //! `cargo xtask dist`: the release tree in Kafka's shape at `target/dist/ottla/`, and the same as a `.tgz` that comes out
-//! byte for byte the same from the same sources.
+//! byte for byte the same from the same sources; with `--deb` as a Debian package too. Sums lie beside them.
+
+pub mod deb;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,11 +21,32 @@ pub fn tree() -> PathBuf {
 }
 
 /// Builds, lays out and packs.
-pub fn run() -> Result<()> {
+pub fn run(debian: bool) -> Result<()> {
     lay_out()?;
-    let archive = pack()?;
-    println!("{}\n{} ({} KiB)", tree().display(), archive.display(), fs::metadata(&archive)?.len() / 1024);
-    Ok(())
+    println!("{}", tree().display());
+    let mut packages = vec![pack()?];
+    if debian {
+        packages.push(deb::build()?);
+    }
+    for package in &packages {
+        println!("{} ({} KiB)", package.display(), fs::metadata(package)?.len() / 1024);
+    }
+    sums(&packages)
+}
+
+/// `NAME.sha512` beside each package, and `SHA256SUMS` of all.
+pub fn sums(packages: &[PathBuf]) -> Result<()> {
+    let dist = process::target().join("dist");
+    let sum = |program: &str, files: &[PathBuf]| {
+        let names = files.iter().filter_map(|file| file.file_name());
+        process::checked(Command::new(program).args(names).current_dir(&dist), Duration::from_secs(60))
+    };
+    for package in packages {
+        let text =
+            sum("sha512sum", std::slice::from_ref(package)).context("sums take sha512sum, of coreutils")?;
+        fs::write(format!("{}.sha512", package.display()), text)?;
+    }
+    Ok(fs::write(dist.join("SHA256SUMS"), sum("sha256sum", packages)?)?)
 }
 
 /// Builds our program and lays the tree out anew.
@@ -37,6 +60,11 @@ pub fn lay_out() -> Result<()> {
     copy_dir(&root.join("bin"), &tree.join("bin"), 0o755)?;
     link_without_suffix(&tree.join("bin"))?;
     copy_dir(&root.join("config"), &tree.join("config"), 0o644)?;
+    copy_dir(&root.join("packaging/container"), &tree.join("container"), 0o755)?;
+    fs::create_dir_all(tree.join("systemd"))?;
+    for unit in ["ottla.service", "ottla@.service"] {
+        copy(&root.join("packaging").join(unit), &tree.join("systemd").join(unit), 0o644)?;
+    }
     for (from, to) in [("LICENSE", "LICENSE"), ("NOTICE", "NOTICE"), ("README.md", "README")] {
         copy(&root.join(from), &tree.join(to), 0o644)?;
     }
@@ -63,8 +91,8 @@ fn link_without_suffix(bin: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The `.tgz` of the tree, with its SHA-512 beside it.
-fn pack() -> Result<PathBuf> {
+/// The `.tgz` of the tree.
+pub fn pack() -> Result<PathBuf> {
     let version = version()?;
     let dist = process::target().join("dist");
     let name = format!("ottla-{version}");
@@ -82,14 +110,6 @@ fn pack() -> Result<PathBuf> {
     process::checked(&mut command, Duration::from_secs(60)).context("packing takes GNU tar")?;
     process::checked(Command::new("gzip").args(["-9", "-n", "-f"]).arg(&tar), Duration::from_secs(120))?;
     fs::rename(dist.join(format!("{name}.tar.gz")), &archive)?;
-    if machine::on_path("sha512sum").is_some() {
-        let file = archive.file_name().context("the archive has a name")?;
-        let sum = process::checked(
-            Command::new("sha512sum").arg(file).current_dir(&dist),
-            Duration::from_secs(30),
-        )?;
-        fs::write(dist.join(format!("{name}.tgz.sha512")), sum)?;
-    }
     Ok(archive)
 }
 

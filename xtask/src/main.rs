@@ -8,6 +8,7 @@ mod ci;
 mod codegen;
 mod compat;
 mod dist;
+mod docs;
 mod frame;
 mod fuzz;
 mod it;
@@ -28,7 +29,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--all]             everything this machine can test; with --all a missing program is a failure
-  ci STAGE                 one stage of it: tidy, lint, unit, sim, it, wire, config, clients, disk, mixed, fuzz, deny
+  ci STAGE                 one stage of it: tidy, lint, unit, sim, it, wire, config, clients, disk, mixed, docs, fuzz, deny
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
   compat JUDGE             wire, clients, disk, config, librdkafka, mixed: judges that nobody here wrote, beside Apache Kafka
@@ -39,7 +40,8 @@ usage: cargo xtask COMMAND
   it [GROUP [WORD]]        the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
   bench [--quick] [--only PART]
                            what a node costs and gives, beside a warm Apache Kafka in the same run
-  dist                     the release tree in target/dist/ottla/, and as a .tgz
+  dist [--deb]             the release tree in target/dist/ottla/, and as a .tgz; as a Debian package too
+  docs --check [GUIDE]     every block of the README and the guides, run as a reader types it
   peers install|up|down|kill|start|run
                            the real Apache Kafka beside ours
 ";
@@ -75,7 +77,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["it", "--prove-on-apache", group, word] => it::prove_on_apache(Some(group), Some(word)),
         ["it", group] => it::run(Some(group), None),
         ["it", group, word] => it::run(Some(group), Some(word)),
-        ["dist"] => dist::run(),
+        ["dist"] => dist::run(false),
+        ["dist", "--deb"] => dist::run(true),
+        ["docs", rest @ ..] => docs::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

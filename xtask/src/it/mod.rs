@@ -8,6 +8,7 @@ mod dev;
 mod directories;
 mod frames;
 mod misuse;
+mod packages;
 mod recovery;
 mod scripts;
 mod start;
@@ -39,6 +40,7 @@ const GROUPS: &[(&str, Group)] = &[
     ("storage", storage::run),
     ("start", start::run),
     ("scripts", scripts::run),
+    ("packages", packages::run),
     ("dev", dev::run),
     ("recovery", recovery::run),
     ("directories", directories::run),

@@ -146,7 +146,7 @@ fn daemon_refused() -> Result<()> {
 }
 
 fn archive() -> Result<()> {
-    dist::run()?;
+    dist::run(false)?;
     let dir = scratch("archive")?;
     let archives: Vec<PathBuf> = fs::read_dir(process::target().join("dist"))?
         .flatten()

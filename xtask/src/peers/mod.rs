@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-pub use install::{Jars, client_jars, install};
+pub use install::{Jars, VERSION, client_jars, install};
 pub use tool::{HEAP_OF_SERVER, java, tool};
 
 const USAGE: &str = "\

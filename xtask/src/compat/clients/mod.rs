@@ -4,7 +4,7 @@
 
 mod java;
 mod kcat;
-mod node;
+pub mod node;
 pub mod python;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use crate::machine;
 use crate::process;
 
 /// kafkajs on this Node.js.
-pub fn client(node: PathBuf) -> Result<Client> {
+pub(super) fn client(node: PathBuf) -> Result<Client> {
     let dir = install()?;
     let package = fs::read_to_string(dir.join("node_modules/kafkajs/package.json"))?;
     let package: serde_json::Value = serde_json::from_str(&package)?;
@@ -47,7 +47,7 @@ pub fn client(node: PathBuf) -> Result<Client> {
 }
 
 /// The packages under `target/`, and the judge beside them, where Node.js looks for what it requires.
-fn install() -> Result<PathBuf> {
+pub fn install() -> Result<PathBuf> {
     let list = fs::read_to_string(sources("node").join("package.json"))?;
     let dir = process::target().join("peers/node");
     if !is_made(&dir, &list)? {
