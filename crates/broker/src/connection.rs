@@ -1,15 +1,22 @@
 //! One client's connection: frames in, responses out, in request order.
 //!
 //! What arrives together leaves together: all requests read in one wake-up are handled, then their responses leave in
-//! one vectored write. A request whose answer comes later holds back the connection's next requests, as in Kafka.
+//! one vectored write. A request whose answer comes later holds back the connection's next requests, as in Kafka; but
+//! Produce requests behind a Produce that waits for its replicas are appended meanwhile, so that the replicas fetch
+//! them together. Their answers keep the order of the requests.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{self, Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use ottla_protocol::Listener;
+use ottla_protocol::{ApiKey, Listener};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::{debug, error, info};
 
@@ -28,6 +35,8 @@ const GROW_BYTES: usize = 64 * 1024;
 const OUTBOX_BYTES: usize = 1024 * 1024;
 /// After this many bytes of requests the thread's other connections have their turn.
 const TURN_BYTES: usize = 1024 * 1024;
+/// So many Produce requests of a connection wait for their replicas at a time.
+const OVERLAP: usize = 64;
 
 /// What is known of a client.
 #[derive(Debug)]
@@ -68,6 +77,12 @@ pub(crate) struct Connection {
     /// The beginning of a frame whose rest has not come yet, or frames behind one that is still being answered.
     held: Vec<u8>,
     outbox: Outbox,
+    /// Answers that come later, in the order of their requests.
+    due: VecDeque<Pending>,
+    /// Whether all of these are answers to Produce requests.
+    overlaps: bool,
+    /// Whether the client sends nothing more. What it asked before is still answered.
+    has_left: bool,
     /// Bytes read since the thread's other connections had their turn.
     turn_bytes: usize,
 }
@@ -75,8 +90,8 @@ pub(crate) struct Connection {
 enum Drained {
     /// All whole frames were handled.
     Dry,
-    /// A request is answered later.
-    Waits(Pending),
+    /// The next frame has to wait for the answers that are due.
+    Held,
     /// So many responses are ready that they leave before more are made.
     Full,
     /// The last response asks for the end.
@@ -91,6 +106,9 @@ impl Connection {
             peer: Rc::new(peer),
             held: Vec::new(),
             outbox: Outbox::default(),
+            due: VecDeque::new(),
+            overlaps: false,
+            has_left: false,
             turn_bytes: 0,
         }
     }
@@ -125,65 +143,82 @@ impl Connection {
     }
 
     async fn run(&mut self, open: &Open) -> Result<(), End> {
+        let mut drained = Drained::Dry;
         loop {
-            let Some(mut drained) = self.read_and_drain().await? else { return Ok(()) };
-            open.touch(&self.thread);
-            loop {
-                self.outbox.flush(&self.stream, || open.touch(&self.thread)).await?;
-                match drained {
-                    Drained::Dry => break,
-                    Drained::Ended => return Ok(()),
-                    Drained::Full => {
-                        tokio::task::yield_now().await;
-                        drained = self.drain_held()?;
-                    }
-                    Drained::Waits(pending) => {
-                        // Many that turn out to be ready at once must not keep the thread to themselves.
-                        tokio::task::coop::consume_budget().await;
-                        let reply = pending.await?;
-                        let last = reply.last;
-                        self.outbox.push(reply);
-                        open.touch(&self.thread);
-                        drained = if last { Drained::Ended } else { self.drain_held()? };
-                    }
-                }
-            }
+            self.outbox.flush(&self.stream, || open.touch(&self.thread)).await?;
             if self.turn_bytes >= TURN_BYTES {
                 self.turn_bytes = 0;
                 tokio::task::yield_now().await;
             }
+            drained = match drained {
+                Drained::Ended => return Ok(()),
+                Drained::Full => {
+                    tokio::task::yield_now().await;
+                    self.drain_held()?
+                }
+                Drained::Dry | Drained::Held => {
+                    if self.has_left && self.due.is_empty() {
+                        return Ok(());
+                    }
+                    // Many that turn out to be ready at once must not keep the thread to themselves.
+                    tokio::task::coop::consume_budget().await;
+                    let may_read = matches!(drained, Drained::Dry) && !self.has_left;
+                    let next = poll_fn(|cx| self.poll_next(cx, may_read)).await?;
+                    open.touch(&self.thread);
+                    next
+                }
+            };
         }
     }
 
-    /// Waits for bytes and handles the whole frames among them; `None` when the client has left.
-    async fn read_and_drain(&mut self) -> Result<Option<Drained>, End> {
-        loop {
-            self.stream.readable().await?;
-            if self.held.is_empty() {
-                let thread = self.thread.clone();
-                let mut scratch = thread.scratch.borrow_mut();
-                let read = match self.stream.try_read(&mut scratch) {
-                    Ok(0) => return Ok(None),
-                    Ok(read) => read,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                    Err(error) => return Err(error.into()),
-                };
+    /// Takes the answers that are there by now; if there are none, reads where it `may_read`.
+    fn poll_next(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Result<Drained, End>> {
+        let mut is_answered = false;
+        while let Some(first) = self.due.front_mut() {
+            let Poll::Ready(reply) = first.as_mut().poll(cx) else { break };
+            self.due.pop_front();
+            let reply = reply?;
+            let last = reply.last;
+            self.outbox.push(reply);
+            if last {
+                return Poll::Ready(Ok(Drained::Ended));
+            }
+            is_answered = true;
+            if self.outbox.memory_bytes() > OUTBOX_BYTES {
+                return Poll::Ready(Ok(Drained::Full));
+            }
+        }
+        if is_answered {
+            return Poll::Ready(self.drain_held().map_err(End::Refused));
+        }
+        if may_read { self.poll_read(cx) } else { Poll::Pending }
+    }
+
+    /// Waits for bytes and handles the whole frames among them. A read that leaves room has emptied the socket: by
+    /// way of `poll_read` the runtime knows that, and saves a call that would find nothing.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Drained, End>> {
+        if self.held.is_empty() {
+            let thread = self.thread.clone();
+            let mut scratch = thread.scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let read = buffer.filled().len();
+            if read > 0 {
                 self.turn_bytes += read;
                 let (used, drained) = self.drain(&scratch[..read])?;
                 self.held.extend_from_slice(&scratch[used..read]);
-                return Ok(Some(drained));
+                return Poll::Ready(Ok(drained));
             }
+        } else {
             self.make_room()?;
-            match self.stream.try_read_buf(&mut self.held) {
-                Ok(0) => return Ok(None),
-                Ok(read) => {
-                    self.turn_bytes += read;
-                    return self.drain_held().map(Some).map_err(End::Refused);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error.into()),
+            let read = ready!(pin!(self.stream.read_buf(&mut self.held)).poll(cx))?;
+            if read > 0 {
+                self.turn_bytes += read;
+                return Poll::Ready(self.drain_held().map_err(End::Refused));
             }
         }
+        self.has_left = true;
+        Poll::Ready(Ok(Drained::Dry))
     }
 
     /// Room for the rest of the frame that has begun: never more than what has come already, and a little.
@@ -197,6 +232,9 @@ impl Connection {
     }
 
     fn drain_held(&mut self) -> Result<Drained, Refusal> {
+        if self.held.is_empty() {
+            return Ok(Drained::Dry);
+        }
         let mut held = std::mem::take(&mut self.held);
         let (used, drained) = self.drain(&held)?;
         if used == held.len() {
@@ -211,14 +249,22 @@ impl Connection {
         Ok(drained)
     }
 
-    /// Handles whole frames from the front of `data` until none is left or one is answered later; the first value
-    /// says how many bytes were used.
+    /// Handles whole frames from the front of `data` until none is left or one has to wait; the first value says how
+    /// many bytes were used.
     fn drain(&mut self, data: &[u8]) -> Result<(usize, Drained), Refusal> {
         let mut used = 0;
         while let Some(size) = frame_size(&data[used..], self.thread.limits.request_max_bytes)? {
             let Some(frame) = data[used + 4..].get(..size) else { break };
+            let is_produce = frame.first_chunk() == Some(&(ApiKey::Produce as i16).to_be_bytes());
+            let may_overlap = is_produce && self.overlaps && self.due.len() < OVERLAP;
+            if !self.due.is_empty() && !may_overlap {
+                return Ok((used, Drained::Held));
+            }
             used += 4 + size;
             match dispatch::dispatch(&self.thread, &self.peer, frame)? {
+                Outcome::Reply(reply) if !self.due.is_empty() => {
+                    self.due.push_back(Box::pin(future::ready(Ok(reply))));
+                }
                 Outcome::Reply(reply) => {
                     let last = reply.last;
                     self.outbox.push(reply);
@@ -230,7 +276,10 @@ impl Connection {
                     }
                 }
                 Outcome::Silence => {}
-                Outcome::Later(pending) => return Ok((used, Drained::Waits(pending))),
+                Outcome::Later(pending) => {
+                    self.due.push_back(pending);
+                    self.overlaps = is_produce;
+                }
             }
         }
         Ok((used, Drained::Dry))

@@ -82,7 +82,7 @@ pub(crate) enum Outcome {
     Reply(Reply),
     /// None is wanted (acks=0).
     Silence,
-    /// It comes later; the connection's next requests wait for it.
+    /// It comes later; the connection's next requests wait for it (but for Produce behind Produce).
     Later(Pending),
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Look {
     pub(crate) bytes: usize,
     /// Whether something besides bytes is worth an answer at once.
     pub(crate) urgent: bool,
+    /// Whether the follower does not know how far the high watermark is.
+    pub(crate) owes_watermark: bool,
 }
 
 /// A partition's part of an answer.
@@ -197,7 +199,8 @@ impl Standing {
             match &found {
                 Ok(read) => {
                     look.bytes += read.slice.as_ref().map_or(0, Slice::len);
-                    look.urgent |= read.diverging.is_some() || read.owes_watermark;
+                    look.urgent |= read.diverging.is_some();
+                    look.owes_watermark |= read.owes_watermark;
                 }
                 // Whatever is wrong, a follower asks again by itself, later.
                 Err(_) => look.urgent = true,

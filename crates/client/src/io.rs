@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use foldhash::HashMap;
+use ottla_protocol::frame::LENGTH_BYTES;
 use ottla_protocol::wire::Gathered;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,9 @@ use crate::{CallError, CloseReason};
 const CORRELATION_BYTES: usize = 4;
 /// A frame is read into memory as it comes, at most this much ahead of its bytes.
 const GROW_BYTES: usize = 1 << 20;
+/// Room for what comes next: as much as the frame before took, within these bounds, so that one call reads a whole
+/// answer and knows that no more is there.
+const ROOM_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=256 << 10;
 /// Requests that are put into one write.
 const GATHER: usize = 64;
 
@@ -132,9 +136,10 @@ async fn write(mut output: OwnedWriteHalf, mut outgoing: mpsc::Receiver<Outgoing
     }
 }
 
-async fn read(mut input: OwnedReadHalf, pending: &Pending, max_frame_bytes: usize) -> CloseReason {
+async fn read(input: OwnedReadHalf, pending: &Pending, max_frame_bytes: usize) -> CloseReason {
+    let mut input = Input { input, held: BytesMut::new(), room: *ROOM_BYTES.start() };
     loop {
-        match frame(&mut input, max_frame_bytes).await {
+        match input.frame(max_frame_bytes).await {
             Ok(Ok((correlation, body))) => {
                 if let Some(answer) = pending.remove(correlation) {
                     let _ = answer.send(Ok(body));
@@ -146,28 +151,45 @@ async fn read(mut input: OwnedReadHalf, pending: &Pending, max_frame_bytes: usiz
     }
 }
 
-/// Reads one frame. What is allocated follows the bytes that came, not the length that was claimed.
-async fn frame(
-    input: &mut OwnedReadHalf,
-    max_frame_bytes: usize,
-) -> io::Result<Result<(i32, Bytes), CloseReason>> {
-    let length = input.read_i32().await?;
-    let size = match usize::try_from(length) {
-        Ok(size) if (CORRELATION_BYTES..=max_frame_bytes).contains(&size) => size,
-        _ => return Ok(Err(CloseReason::FrameLength(length.into()))),
-    };
-    let mut frame = BytesMut::with_capacity(size.min(GROW_BYTES));
-    while frame.len() < size {
-        let left = size - frame.len();
-        if frame.len() == frame.capacity() {
-            frame.reserve(left.min(frame.len().max(GROW_BYTES)));
+/// A socket's bytes, cut into frames.
+struct Input {
+    input: OwnedReadHalf,
+    /// What has come of the next frames.
+    held: BytesMut,
+    /// Bytes that the next read has room for.
+    room: usize,
+}
+
+impl Input {
+    /// Reads one frame. What is allocated follows the bytes that came, not the length that was claimed.
+    async fn frame(&mut self, max_frame_bytes: usize) -> io::Result<Result<(i32, Bytes), CloseReason>> {
+        while self.held.len() < LENGTH_BYTES {
+            self.held.reserve(self.room);
+            self.more().await?;
         }
-        if (&mut *input).take(left as u64).read_buf(&mut frame).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let length = self.held.get_i32();
+        let size = match usize::try_from(length) {
+            Ok(size) if (CORRELATION_BYTES..=max_frame_bytes).contains(&size) => size,
+            _ => return Ok(Err(CloseReason::FrameLength(length.into()))),
+        };
+        // One more than the frame, so that its end shows that the socket is empty.
+        self.room = (LENGTH_BYTES + size + 1).clamp(*ROOM_BYTES.start(), *ROOM_BYTES.end());
+        while self.held.len() < size {
+            let left = size - self.held.len();
+            self.held.reserve((left + 1).min(self.held.len().max(GROW_BYTES)));
+            self.more().await?;
+        }
+        let mut frame = self.held.split_to(size);
+        let correlation = frame.get_i32();
+        Ok(Ok((correlation, frame.freeze())))
+    }
+
+    async fn more(&mut self) -> io::Result<()> {
+        match self.input.read_buf(&mut self.held).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
         }
     }
-    let correlation = frame.get_i32();
-    Ok(Ok((correlation, frame.freeze())))
 }
 
 /// Pieces of requests as one buffer.

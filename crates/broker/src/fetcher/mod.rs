@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
-use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::task::AbortHandle;
 use tracing::{error, info};
 
 use crate::node::Node;
@@ -128,12 +128,12 @@ fn run(node: &Arc<Node>, count: usize) -> io::Result<Running> {
                 Err(error) => return node.fail(&format!("a replica fetcher cannot start: {error}")),
             };
             let _vigil = Vigil::over(&node, "replica fetcher");
-            runtime.block_on(LocalSet::new().run_until(async {
+            runtime.block_on(async {
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => {}
                     () = follow(&node, &queue) => {}
                 }
-            }));
+            });
         };
         let started = std::thread::Builder::new().name(format!("fetcher-{number}")).spawn(thread);
         match started {
@@ -191,7 +191,7 @@ async fn follow(node: &Arc<Node>, queue: &Queue) {
             let Some(home) = home else { continue };
             let known = fetching.entry(home.leader).or_insert_with(|| {
                 let source = Arc::new(Source::new(home.leader));
-                let task = spawn_local(watched(node.clone(), source.clone())).abort_handle();
+                let task = tokio::spawn(watched(node.clone(), source.clone())).abort_handle();
                 Fetching { source, task, partitions: 0 }
             });
             known.source.put(Change::Join(key, partition), is_new);

@@ -79,9 +79,9 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         return call.reply(&response);
     }
     let (to, timeout_ms) = (call.reply_to(), request.timeout_ms.max(0) as u64);
+    let deadline = Instant::now() + Duration::from_millis(timeout_ms);
     Ok(Outcome::Later(Box::pin(async move {
         let mut response = response;
-        let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         for wait in waits {
             let (topic, partition) = wait.place;
             if let Err(error) = wait.done(deadline).await {

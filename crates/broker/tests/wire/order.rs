@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use ottla_protocol::ApiKey;
-use ottla_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataRequest};
+use ottla_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataRequest, ProduceRequest};
+use ottla_protocol::{ApiKey, ErrorCode};
 
 use crate::fetch::{fetch, part};
-use crate::support::{Server, batch, decode, frame, produce};
+use crate::support::{Server, batch, code, decode, frame, produce};
 
 fn versions() -> ApiVersionsRequest {
     let (name, version) = ("test".to_owned(), "1".to_owned());
@@ -27,6 +27,41 @@ fn what_waits_holds_back_what_follows() {
     assert_eq!(decode::<FetchRequest>(&client.receive_bytes(), 12).0, 2);
     assert!(begun.elapsed() >= Duration::from_millis(290));
     assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 3);
+}
+
+#[test]
+fn produce_requests_that_wait_for_the_disk_are_answered_in_order_even_to_who_sends_no_more() {
+    let server = Server::start();
+    server.topic("t", 1, &[("flush.messages", "1")]);
+    let mut client = server.client();
+    const COUNT: i32 = 200;
+    let mut bytes = Vec::new();
+    for id in 0..COUNT {
+        // What is refused at once waits for its turn, too; so does what is no Produce.
+        let (topic, acks) = (if id % 10 == 3 { "none" } else { "t" }, if id % 2 == 0 { -1 } else { 1 });
+        bytes.extend(frame(id, 9, &produce(topic, 0, acks, batch(&["one"]))));
+        if id % 50 == 49 {
+            bytes.extend(frame(1000 + id, 3, &versions()));
+        }
+    }
+    client.write(&bytes);
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut offset = 0;
+    for id in 0..COUNT {
+        let (answered, response) = decode::<ProduceRequest>(&client.receive_bytes(), 9);
+        assert_eq!(answered, id);
+        let partition = &response.responses[0].partition_responses[0];
+        if id % 10 == 3 {
+            assert_eq!(partition.error_code, code(ErrorCode::UnknownTopicOrPartition));
+        } else {
+            assert_eq!((partition.error_code, partition.base_offset), (0, offset));
+            offset += 1;
+        }
+        if id % 50 == 49 {
+            assert_eq!(decode::<ApiVersionsRequest>(&client.receive_bytes(), 3).0, 1000 + id);
+        }
+    }
+    assert!(client.is_closed());
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Server {
         let begun = Instant::now();
         let answer = self.client().ask(9, &MetadataRequest { topics: Some(vec![]), ..Default::default() });
         assert_eq!(answer.brokers.len(), 1);
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }
 

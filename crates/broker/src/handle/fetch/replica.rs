@@ -21,6 +21,10 @@ use crate::standing::{Look, Standing};
 /// Sessions of so many partitions need no reason.
 const ALWAYS_PARTITIONS: usize = 1_000;
 
+/// A new high watermark waits so long for records to travel with: under load it would cost each replica a second
+/// round of fetching for every batch.
+const WATERMARK_WAIT: Duration = Duration::from_millis(2);
+
 /// What a request says about its session.
 pub(super) struct Ask<'a> {
     pub(super) id: i32,
@@ -125,9 +129,14 @@ impl ReplicaFetch {
 
     /// Sleeps until there is something to say or the time is up.
     async fn wait(self, mut look: Look, wait_ms: u64) -> Result<Reply, Refusal> {
-        let deadline = Instant::now() + Duration::from_millis(wait_ms);
+        let mut deadline = Instant::now() + Duration::from_millis(wait_ms);
         let hot = self.session.borrow().hot();
+        let mut owes_watermark = false;
         loop {
+            if look.owes_watermark && !owes_watermark {
+                owes_watermark = true;
+                deadline = deadline.min(Instant::now() + WATERMARK_WAIT);
+            }
             self.session.borrow_mut().wait_on(&look, self.whole);
             let is_over = timeout_at(deadline, hot.woken()).await.is_err();
             look = self.look(false);
