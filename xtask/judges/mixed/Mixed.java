@@ -3,6 +3,7 @@
 //   java -cp CLASSES:JARS Mixed BOOTSTRAP produce TOPIC TAG BOOK
 //   java -cp CLASSES:JARS Mixed BOOTSTRAP consume TOPIC GROUP BOOK PROTOCOL
 //   java -cp CLASSES:JARS Mixed BOOTSTRAP admin PREFIX
+//   java -cp CLASSES:JARS Mixed BOOTSTRAP offsets GROUP
 //
 // `produce` and `consume` work until standard input ends. A producer's BOOK holds `NUMBER PARTITION OFFSET` for each
 // acknowledged record, a consumer's `PARTITION OFFSET VALUE` for each record that it was given.
@@ -46,6 +47,7 @@ public class Mixed {
         switch (args[1]) {
             case "produce" -> produce(args[0], args[2], args[3], Path.of(args[4]));
             case "consume" -> consume(args[0], args[2], args[3], Path.of(args[4]), args[5]);
+            case "offsets" -> offsets(args[0], args[2]);
             case "admin" -> new Administrator(args[0]).everything(args[2]);
             default -> throw new IllegalArgumentException(args[1]);
         }
@@ -149,6 +151,14 @@ public class Mixed {
             }
         }
         System.out.println("consumed " + count + " failed commits " + failedCommits + " silence " + silence / 1_000_000);
+    }
+
+    /** `TOPIC PARTITION OFFSET` of all that a group has committed, whatever kind of group it is. */
+    private static void offsets(String bootstrap, String group) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get(30, TimeUnit.SECONDS).forEach(
+                (at, offset) -> System.out.println(at.topic() + " " + at.partition() + " " + offset.offset()));
+        }
     }
 
     /** Changes topics of three replicas and waits until every broker says the same. */

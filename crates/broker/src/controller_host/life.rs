@@ -97,13 +97,29 @@ impl ControllerHost {
         if !self.image_shows(node, until, registered) {
             return Err(late());
         }
+        let mut trouble = None;
         loop {
             let request = self.heartbeat_request(node, false);
             match self.channel.ask_blocking(request, left()) {
                 Ok(response) => match refusal(&response) {
-                    Some(code) => return Err(refused(code.name().to_owned())),
+                    // A heartbeat that is refused is sent again, as Kafka does: a controller that is busy or loses its
+                    // lead refuses those of brokers that it has taken in.
+                    Some(ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered)
+                        if !left().is_zero() =>
+                    {
+                        self.broker_epoch.store(self.register(node, until)?, Ordering::Release);
+                    }
+                    Some(code) if left().is_zero() => return Err(refused(code.name().to_owned())),
+                    Some(code) if trouble != Some(code) => {
+                        warn!(
+                            "[BrokerLifecycleManager id={id}] the controller refused a heartbeat: {}",
+                            code.name()
+                        );
+                        trouble = Some(code);
+                    }
+                    Some(_) => {}
                     None if !response.is_fenced => break,
-                    None => {}
+                    None => trouble = None,
                 },
                 Err(Unavailable::Stopped) => return Err(refused(Unavailable::Stopped.to_string())),
                 Err(error) if left().is_zero() => return Err(refused(error.to_string())),
@@ -112,7 +128,7 @@ impl ControllerHost {
             if left().is_zero() {
                 return Err(late());
             }
-            std::thread::sleep(AGAIN);
+            std::thread::sleep(if trouble.is_some() { REGISTER_AGAIN } else { AGAIN });
         }
         let unfenced = |image: &Image| image.broker(id).is_some_and(|broker| !broker.fenced);
         if !self.image_shows(node, until, unfenced) {
@@ -154,6 +170,11 @@ impl ControllerHost {
             let Some(code) = registration_refusal(&response) else { return Ok(response.broker_epoch) };
             let why = refusal_text(node, code);
             let session = Duration::from_millis(node.static_config().broker.session_timeout_ms.max(0) as u64);
+            if passes_by_itself(code) && left >= REGISTER_AGAIN {
+                warn!("[BrokerLifecycleManager id={}] {why}; trying again", node.node_id());
+                std::thread::sleep(REGISTER_AGAIN);
+                continue;
+            }
             let passes = code == ErrorCode::DuplicateBrokerRegistration
                 && told.is_none_or(|at| at.elapsed() < session + session / 4);
             if !passes || left < REGISTER_AGAIN {
@@ -333,6 +354,18 @@ fn registration_refusal(response: &BrokerRegistrationResponse) -> Option<ErrorCo
     }
 }
 
+/// Whether a registration was refused for a reason that says nothing of this broker: the controller was too busy to answer in
+/// time, or lost its lead over it.
+fn passes_by_itself(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::RequestTimedOut
+            | ErrorCode::NotController
+            | ErrorCode::NetworkException
+            | ErrorCode::UnknownServerError
+    )
+}
+
 /// What a refused registration means; the response only has a code.
 fn refusal_text(node: &Node, code: ErrorCode) -> String {
     let id = node.node_id();
@@ -389,5 +422,25 @@ fn registration_request(node: &Node, incarnation_id: uuid::Uuid) -> BrokerRegist
         is_migrating_zk_broker: false,
         log_dirs,
         previous_broker_epoch: node.previous_broker_epoch(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_nothing_of_this_broker_is_tried_again() {
+        for code in [ErrorCode::RequestTimedOut, ErrorCode::NotController, ErrorCode::NetworkException] {
+            assert!(passes_by_itself(code), "{}", code.name());
+        }
+        for code in [
+            ErrorCode::InconsistentClusterId,
+            ErrorCode::DuplicateBrokerRegistration,
+            ErrorCode::UnsupportedVersion,
+            ErrorCode::InvalidRegistration,
+        ] {
+            assert!(!passes_by_itself(code), "{}", code.name());
+        }
     }
 }

@@ -63,8 +63,8 @@ pub fn run(tally: &mut Tally) {
     if let Err(error) = led_by(&mut nodes, O) {
         return tally.note("a leader of ours", Err(error));
     }
-    let epoch = epoch(&nodes).unwrap_or(-1);
-    for question in to_followers(epoch) {
+    let (epoch, leader) = (epoch(&nodes).unwrap_or(-1), nodes.controller().unwrap_or(-1));
+    for question in to_followers(leader, epoch) {
         tally.check(&format!("followers: {}", question.name), || {
             let leader = nodes.controller()?;
             let ports: Vec<u16> =
@@ -172,8 +172,8 @@ fn cluster_id() -> Bytes {
     Bytes::new().compact_string(CLUSTER)
 }
 
-fn vote(cluster: &str, voter: i32, epoch: i32, pre: i8) -> Bytes {
-    let partition = Bytes::new().i32(0).i32(epoch).i32(3).raw(&NIL).raw(&NIL).i32(0).i64(0).i8(pre);
+fn vote(cluster: &str, voter: i32, (leader, epoch): (i32, i32), pre: i8) -> Bytes {
+    let partition = Bytes::new().i32(0).i32(epoch).i32(leader).raw(&NIL).raw(&NIL).i32(0).i64(0).i8(pre);
     of_metadata(Bytes::new().compact_string(cluster).i32(voter), partition)
 }
 
@@ -252,17 +252,17 @@ fn update_voter(epoch: i32) -> Bytes {
     one_listener(voter(cluster_id().i32(epoch), 9)).i16(0).i16(1).varint(0)
 }
 
-/// To controllers that are not the active one.
-fn to_followers(epoch: i32) -> Vec<Question> {
+/// To controllers that are not the active one, as it would ask. A second leader of one epoch ends Apache Kafka's process.
+fn to_followers(leader: i32, epoch: i32) -> Vec<Question> {
     vec![
-        question("Vote of another cluster", 52, 2, vote("another", 1, epoch + 5, 0)),
-        question("Vote of an old epoch", 52, 2, vote(CLUSTER, -1, 0, 0)),
-        question("pre-vote of an old epoch", 52, 2, vote(CLUSTER, -1, 0, 1)),
-        question("pre-vote while there is a leader", 52, 2, vote(CLUSTER, -1, epoch, 1)),
-        question("Vote for a voter that it is not", 52, 2, vote(CLUSTER, 99, epoch, 0)),
-        question("BeginQuorumEpoch of an old epoch", 53, 1, begin(-1, 3, 0)),
-        question("BeginQuorumEpoch to a voter that it is not", 53, 1, begin(99, 3, epoch)),
-        question("EndQuorumEpoch of an old epoch", 54, 1, end(3, 0)),
+        question("Vote of another cluster", 52, 2, vote("another", 1, (leader, epoch + 5), 0)),
+        question("Vote of an old epoch", 52, 2, vote(CLUSTER, -1, (leader, 0), 0)),
+        question("pre-vote of an old epoch", 52, 2, vote(CLUSTER, -1, (leader, 0), 1)),
+        question("pre-vote while there is a leader", 52, 2, vote(CLUSTER, -1, (leader, epoch), 1)),
+        question("Vote for a voter that it is not", 52, 2, vote(CLUSTER, 99, (leader, epoch), 0)),
+        question("BeginQuorumEpoch of an old epoch", 53, 1, begin(-1, leader, 0)),
+        question("BeginQuorumEpoch to a voter that it is not", 53, 1, begin(99, leader, epoch)),
+        question("EndQuorumEpoch of an old epoch", 54, 1, end(leader, 0)),
         question("Fetch of the metadata", 1, 17, fetch(metadata_id(), epoch, 0, 0)).own(51..59),
         question("Fetch of the metadata in an old epoch", 1, 17, fetch(metadata_id(), 0, 0, 0)).own(51..59),
         question("Fetch of the metadata in an epoch to come", 1, 17, fetch(metadata_id(), epoch + 9, 0, 0))

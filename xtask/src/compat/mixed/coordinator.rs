@@ -8,6 +8,7 @@ use super::programs::{self, Java, Program};
 use super::{A, O, agree, cluster, kind};
 use crate::it::cluster::ledger::Ledger;
 use crate::it::cluster::nodes::{Nodes, Shape, Voters};
+use crate::process;
 use crate::tally::Tally;
 
 const TOPIC: &str = "ledger";
@@ -159,12 +160,9 @@ fn kept() -> Result<()> {
     programs::until("given records", Duration::from_secs(60), || Ok(given() > SOME))?;
     member.end(false)?;
     let offsets = || {
-        let text = programs::tool(
-            "kafka-consumer-groups",
-            &["--bootstrap-server", &bootstrap, "--describe", "--offsets", "--group", group],
-        )?;
-        let of = |line: &str| line.split_whitespace().take(4).map(str::to_owned).collect::<Vec<_>>();
-        let mut lines: Vec<Vec<String>> = text.lines().filter(|l| l.starts_with(group)).map(of).collect();
+        let mut ask = java.command(&bootstrap, &["offsets", group]);
+        let text = process::checked(&mut ask, Duration::from_secs(90))?;
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines.sort();
         ensure!(lines.len() == 3, "{text}");
         Ok(lines)
