@@ -75,6 +75,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["it", "--prove-on-apache"] => it::prove_on_apache(None, None),
         ["it", "--prove-on-apache", group] => it::prove_on_apache(Some(group), None),
         ["it", "--prove-on-apache", group, word] => it::prove_on_apache(Some(group), Some(word)),
+        ["it", "--relay", outside, inside, ports @ ..] => it::relay(outside, inside, ports),
         ["it", group] => it::run(Some(group), None),
         ["it", group, word] => it::run(Some(group), Some(word)),
         ["dist"] => dist::run(false),

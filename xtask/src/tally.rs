@@ -34,6 +34,11 @@ impl Tally {
         self
     }
 
+    /// The word that the checks' names must have, if any.
+    pub fn word(&self) -> Option<&str> {
+        self.only.as_deref()
+    }
+
     /// Counts one check and prints it.
     pub fn note(&mut self, name: &str, outcome: Result<()>) {
         self.note_timed(name, outcome, None);

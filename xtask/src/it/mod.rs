@@ -11,6 +11,7 @@ mod misuse;
 mod packages;
 mod recovery;
 mod scripts;
+mod seeds;
 mod start;
 mod storage;
 
@@ -28,6 +29,8 @@ use crate::machine::{self, Need};
 use crate::process::{self, Output};
 use crate::server::{Server, Site, System};
 use crate::tally::Tally;
+
+pub use seeds::relay;
 
 /// How long one of our commands may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -85,6 +88,7 @@ const CLUSTERS: &[OfNodes] = &[
     on_demand("cluster-standalone", cluster::standalone::run, cluster::standalone::NEEDS),
     on_demand("cluster-coordinator", cluster::coordinator::run, cluster::coordinator::NEEDS),
     on_demand("cluster-tools", cluster::tools::run, cluster::tools::NEEDS),
+    on_demand("seeds", seeds::run, seeds::NEEDS),
 ];
 
 /// Runs every group, or the one that is named, or of that the checks with `word` in their names.

@@ -45,7 +45,7 @@ fn checks_of(class: &str) -> &'static [&'static str] {
 }
 
 /// One client for every version.
-pub fn clients() -> Result<Vec<Client>> {
+pub(super) fn clients() -> Result<Vec<Client>> {
     VERSIONS.iter().map(|(version, classes, zstd)| client(version, classes, *zstd)).collect()
 }
 
@@ -67,6 +67,22 @@ fn client(version: &str, classes: &'static [&'static str], zstd: bool) -> Result
         lines_of(&mut java)
     };
     Ok(Client { name: format!("java {version}"), checks, run: Box::new(run) })
+}
+
+/// The program of any version as one types it into a shell, for a machine that is not this one; topics of two replicas.
+pub fn typed(version: &str, bootstrap: &str, prefix: &str, phase: &str) -> Result<String> {
+    let known = VERSIONS.iter().find(|(known, ..)| *known == version);
+    let (classes, zstd) = known.map_or((VERSIONS[3].1, true), |(_, classes, zstd)| (*classes, *zstd));
+    let jars = peers::client_jars(version)?;
+    let compiled = compile(version, &jars, classes)?;
+    Ok(format!(
+        "JUDGE_COPIES=2 '{}' -Xmx192M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+         -Dorg.slf4j.simpleLogger.defaultLogLevel=error -cp '{}:{}' Judge {bootstrap} {prefix} {phase} {zstd} {}",
+        jars.java().display(),
+        compiled.canonicalize()?.display(),
+        jars.dir.canonicalize()?.join("*").display(),
+        classes.join(" ")
+    ))
 }
 
 /// The classes of one version, compiled once for as long as their sources are the same.

@@ -2,7 +2,7 @@
 //! produce and consume with every compression, headers, times, groups with a rebalance, commits that survive a restart
 //! of the server, and the admin calls it has.
 
-mod java;
+pub mod java;
 mod kcat;
 pub mod node;
 pub mod python;

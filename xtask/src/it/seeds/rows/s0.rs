@@ -1,0 +1,41 @@
+//! S0: three combined nodes on three hosts, with host names.
+
+use super::Row;
+use super::Weight::{Note, P0, P1};
+
+pub const ROWS: &[Row] = &[
+    ("S0-01", P0, "one .tgz, one directory, works after mv; nothing else to install; checksums and a signature"),
+    ("S0-02", P0, "scripts run from anywhere, through links, with spaces, by sh and bash, as any user"),
+    ("S0-03", P0, "random-uuid: one line of 22 characters, nothing on stderr, quick"),
+    ("S0-04", P0, "the id in a variable; the tutorial's id is accepted as it is"),
+    ("S0-05", P0, "format: one line per directory with its metadata.version; an empty id is explained"),
+    ("S0-06", P0, "the stock files are where the tutorial edits them, with the keys it edits"),
+    ("S0-07", P0, "broker,controller; a role that is none, or twice, is refused with file and line"),
+    ("S0-08", P0, "a node id in use, or another than the directory's, is refused and explained"),
+    ("S0-09", P1, "the own voter entry on the clients' port: which port it should be"),
+    ("S0-10", P0, "three voters by name, in any order of starts, also with spaces after the commas"),
+    ("S0-11", P1, "a voter whose name does not resolve: one warning that says what to check"),
+    ("S0-12", P0, "listeners by name; a name of no interface is refused; 127.0.1.1 is warned of"),
+    ("S0-13", P0, "inter.broker.listener.name must be one of the advertised names"),
+    ("S0-14", P0, "advertised names reach clients; 0.0.0.0 is refused with a suggestion"),
+    ("S0-15", P0, "num.partitions is the default of created and of auto-created topics"),
+    ("S0-16", P0, "internal topics take their configured replicas, or clients are told to try again"),
+    ("S0-17", P1, "a changed default needs a restart and no format"),
+    ("S0-18", P0, "one cluster id formatted on three hosts makes one cluster"),
+    ("S0-19", P1, "node.id=node_number: file, line, key, from format and from start"),
+    ("S0-20", P1, "a node of another cluster ends and names both ids"),
+    ("S0-21", P1, "format says the next step on stderr"),
+    ("S0-22", P0, "quorum status: eight lines, three voters, from any of them"),
+    ("S0-23", P1, "quorum status with nothing running: why, within 5 s"),
+    ("S0-24", P1, "a broker's port given as a controller's, and the reverse: which flag to use"),
+    ("S0-25", P0, "create: one line; six partitions; a second time refused; --if-not-exists is silent"),
+    ("S0-26", P0, "describe: header and partitions as Kafka prints them, segment.bytes included"),
+    ("S0-27", P0, "two leaders on each of three brokers; the first replica leads"),
+    ("S0-28", P1, "in sync by replica.lag.time.max.ms of 30 s; the docs say so"),
+    ("S0-29", P0, "console producer: a prompt on a terminal, none in a pipe; nothing typed is lost"),
+    ("S0-30", P0, "console consumer: everything from the beginning; Ctrl-C counts and ends with 0"),
+    ("S0-31", P0, "any one of three nodes stopped or killed: the others go on, it comes back"),
+    ("S0-32", P0, "the stock file with the listed changes works on three hosts"),
+    ("S0-33", P1, "an advertised name that does not resolve here is named"),
+    ("S0-34", Note, "pictures of commands that other rows judge"),
+];
