@@ -54,12 +54,16 @@ impl Book {
             }
         }
         for id in ids.split(' ') {
-            self.enter(id, match &seen {
-                Ok(seen) => Seen::Held(first_line(seen)),
-                Err(error) => {
-                    Seen::Differed { expected: expected.to_owned(), seen: squeezed(&format!("{error:#}")) }
-                }
-            });
+            self.enter(
+                id,
+                match &seen {
+                    Ok(seen) => Seen::Held(first_line(seen)),
+                    Err(error) => Seen::Differed {
+                        expected: expected.to_owned(),
+                        seen: squeezed(&format!("{error:#}")),
+                    },
+                },
+            );
         }
     }
 
@@ -148,6 +152,10 @@ impl Book {
                 cell(what, 200),
                 cell(&why, 600)
             ));
+            let left_out = outcome == Outcome::NotRun && !self.seen.contains_key(id);
+            if left_out {
+                continue;
+            }
             println!("{id:<6} {:<2} {:<8} {what}", weight.name(), outcome.name());
             if outcome != Outcome::Holds {
                 println!("                   {}", cell(&why, 300));

@@ -31,7 +31,8 @@ fn pages(korean: bool) -> Result<String> {
 fn line(words: &[&str]) -> Result<String> {
     let text = pages(false)?;
     // Sentences go over lines: a paragraph is the unit.
-    let found = text.split("\n\n").find(|p| words.iter().all(|w| p.to_lowercase().contains(&w.to_lowercase())));
+    let found =
+        text.split("\n\n").find(|p| words.iter().all(|w| p.to_lowercase().contains(&w.to_lowercase())));
     let found = found.with_context(|| format!("no paragraph of the docs has {words:?}"))?;
     let at = found.to_lowercase().find(&words[0].to_lowercase()).unwrap_or(0);
     let from = (0..=at).rev().find(|i| found.is_char_boundary(*i) && at - i >= 40).unwrap_or(0);
@@ -39,7 +40,11 @@ fn line(words: &[&str]) -> Result<String> {
 }
 
 const SAYS: &[(&str, &str, &[&str])] = &[
-    ("S0-17 T-16", "which change needs a restart, which none, which a format", &["restart", "dynamic", "format"]),
+    (
+        "S0-17 T-16",
+        "which change needs a restart, which none, which a format",
+        &["restart", "dynamic", "format"],
+    ),
     ("S0-28", "the docs: in sync by replica.lag.time.max.ms, 30 s", &["replica.lag.time.max.ms", "30"]),
     ("S1-28", "the docs: what is ready, feature by feature", &["works:"]),
     ("S2-07 S4-04", "the docs: a controller is a role of KRaft, no ZooKeeper", &["controller", "zookeeper"]),
@@ -63,7 +68,8 @@ pub fn look(book: &mut Book, part: bool) {
     }
     book.row("T-06", "every guide in English and in Korean", || {
         let dir = process::root().join("docs/guides");
-        let names: Vec<String> = fs::read_dir(&dir)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        let names: Vec<String> =
+            fs::read_dir(&dir)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         let missing: Vec<&String> = names
             .iter()
             .filter(|n| n.ends_with(".md") && !n.ends_with(".ko.md"))
@@ -79,7 +85,12 @@ fn links() -> Result<String> {
     let root = process::root();
     let mut pages = vec![root.join("README.md")];
     for dir in ["docs", "docs/guides"] {
-        pages.extend(fs::read_dir(root.join(dir))?.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+        pages.extend(
+            fs::read_dir(root.join(dir))?
+                .flatten()
+                .map(|e| e.path())
+                .filter(|p| p.extension().is_some_and(|e| e == "md")),
+        );
     }
     let (mut count, mut broken) = (0, Vec::new());
     for page in &pages {

@@ -21,10 +21,12 @@ const FIRST: &str = r#"
 set -e
 mount --make-rprivate /
 mount --bind "$2" /mnt
-mount --bind "$1/tmp" /tmp
-mount --bind "$1/local" /usr/local
-case $2 in /tmp/*|/usr/local/*) mkdir -p "$2"; mount --bind /mnt "$2" ;; esac
 mount --bind "$1/hosts" /etc/hosts
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+mount --bind "$1/local" /usr/local
+chmod 1777 "$1/tmp"
+mount --bind "$1/tmp" /tmp
+case $2 in /tmp/*|/usr/local/*) mkdir -p "$2"; mount --bind /mnt "$2" ;; esac
 ip link set lo up
 hostname "$3"
 echo ready
@@ -59,16 +61,21 @@ impl Lan {
         for part in ["tmp", "local", "work"] {
             fs::create_dir_all(home.join(part))?;
         }
-        fs::write(home.join("hosts"), format!("127.0.0.1 localhost\n{hosts}"))?;
+        // A machine knows its own name; other names are asked of a server that answers at once, with nothing.
+        let own = if hosts.contains(name) { String::new() } else { format!("127.0.1.1 {name}\n") };
+        fs::write(home.join("hosts"), format!("127.0.0.1 localhost\n{own}{hosts}"))?;
+        fs::write(home.join("resolv.conf"), "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")?;
         let target = process::target().canonicalize()?;
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--kill-child", "--mount", "--net", "--uts", "--mount-proc"]);
         command.args(["bash", "-c", FIRST, "first"]).arg(&home).arg(&target).arg(name);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let errors = fs::File::create(home.join("first.err"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().context("unshare")?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("a pipe")?).read_line(&mut line)?;
-        ensure!(line.trim() == "ready", "the machine {name} does not come up");
+        let why = || fs::read_to_string(home.join("first.err")).unwrap_or_default();
+        ensure!(line.trim() == "ready", "the machine {name} does not come up: {}", why());
         let children = format!("/proc/{0}/task/{0}/children", child.id());
         let first: u32 = fs::read_to_string(&children)?.trim().parse().context(children)?;
         let host = Host { first, child, home };
@@ -174,13 +181,17 @@ impl<'h> Shell<'h> {
         if let Some(user) = self.user {
             command.args(["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]);
         }
-        command.args(["bash", "-c", "cd \"$0\" && eval \"$1\""]).arg(&self.cwd).arg(line);
-        for gone in ["LOG_DIR", "KAFKA_HEAP_OPTS", "CARGO", "CARGO_MANIFEST_DIR", "RUST_LOG", "RUST_BACKTRACE"] {
+        // Not as an argument: what looks for words among the processes must not find this shell.
+        command.args(["bash", "-c", "cd \"$AT\"; LINE=$TYPED; unset AT TYPED; eval \"$LINE\""]);
+        command.env("AT", &self.cwd).env("TYPED", line);
+        for gone in
+            ["LOG_DIR", "KAFKA_HEAP_OPTS", "CARGO", "CARGO_MANIFEST_DIR", "RUST_LOG", "RUST_BACKTRACE"]
+        {
             command.env_remove(gone);
         }
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}{path}", self.path)).env("TERM", "xterm").env("LC_ALL", "C.UTF-8");
-        command.env("OTTLA_OWNER", std::process::id().to_string());
+        command.env("SEEDS_OF", std::process::id().to_string());
         command
     }
 
@@ -191,10 +202,11 @@ impl<'h> Shell<'h> {
         Ok(Said::new(line, output, start.elapsed()))
     }
 
-    /// Types a line that does not end, in a terminal of its own; what it says goes to a file.
+    /// Types a line that does not end, in a terminal of its own; what it says goes to a file. (With `set -m`: other
+    /// shells' background programs ignore Ctrl-C.)
     pub fn leaves(&self, line: &str, name: &str) -> Result<Left<'h>> {
         let log = self.host.work().join(format!("{name}.out"));
-        let typed = format!("{line} > '{}' 2>&1 < /dev/null & echo $!", log.display());
+        let typed = format!("set -m; {line} > '{}' 2>&1 < /dev/null & echo $!", log.display());
         self.started(&typed, log, None)
     }
 
@@ -203,7 +215,7 @@ impl<'h> Shell<'h> {
         let log = self.host.work().join(format!("{name}.out"));
         let keys = self.host.work().join(format!("{name}.keys"));
         let typed = format!(
-            "rm -f '{keys}'; mkfifo '{keys}'; (sleep 100000 > '{keys}') > /dev/null 2>&1 < /dev/null & \
+            "set -m; rm -f '{keys}'; mkfifo '{keys}'; (sleep 100000 > '{keys}') > /dev/null 2>&1 < /dev/null & \
              {line} > '{log}' 2>&1 < '{keys}' & echo $!",
             keys = keys.display(),
             log = log.display()

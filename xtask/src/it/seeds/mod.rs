@@ -135,7 +135,8 @@ pub fn without(file: &Path, keys: &[&str]) -> Result<()> {
 /// The partitions of a `--describe`: (partition, leader, replicas, isr).
 pub fn partitions(text: &str) -> Vec<(i32, String, String, String)> {
     let field = |line: &str, name: &str| {
-        let found = line.split('\t').find_map(|part| part.trim().strip_prefix(name).map(|v| v.trim().to_owned()));
+        let found =
+            line.split('\t').find_map(|part| part.trim().strip_prefix(name).map(|v| v.trim().to_owned()));
         found.unwrap_or_default()
     };
     text.lines()

@@ -73,7 +73,9 @@ fn three(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
         .map(|took| format!("three brokers listed after {} ms", took.as_millis()))
     });
     book.row("S2-01 T-20", "config init writes the three files and the commands with one cluster id", || {
-        let said = sh.types("mkdir -p /tmp/init && ottla config init --nodes kafka1,kafka2,kafka3 --dir /tmp/init")?.code(0)?;
+        let said = sh
+            .types("mkdir -p /tmp/init && ottla config init --nodes kafka1,kafka2,kafka3 --dir /tmp/init")?
+            .code(0)?;
         let files = sh.types("ls /tmp/init")?.code(0)?;
         ensure!(files.stdout.lines().count() == 3, "{}", files.stdout);
         let all = format!("{}{}", said.stdout, said.stderr);
@@ -81,11 +83,18 @@ fn three(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
         ensure!(formats.len() >= 3, "three format commands: {all}");
         let id = |line: &str| line.split_whitespace().skip_while(|w| *w != "-t").nth(1).map(str::to_owned);
         let first = id(formats[0]).context("-t ID")?;
-        ensure!(formats.iter().filter(|l| id(l).as_ref() == Some(&first)).count() == 3, "one id: {formats:?}");
+        ensure!(
+            formats.iter().filter(|l| id(l).as_ref() == Some(&first)).count() == 3,
+            "one id: {formats:?}"
+        );
         for name in files.stdout.lines() {
             sh.types(&format!("ottla config check /tmp/init/{name}"))?.code(0)?;
         }
-        Ok(format!("{}; {}", files.stdout.split_whitespace().collect::<Vec<_>>().join(" "), formats[0].trim()))
+        Ok(format!(
+            "{}; {}",
+            files.stdout.split_whitespace().collect::<Vec<_>>().join(" "),
+            formats[0].trim()
+        ))
     });
     Ok(())
 }
@@ -100,15 +109,20 @@ fn topics(book: &mut Book, sh: &Shell<'_>) {
         let count = sh.types("ls bin/*.sh | wc -l")?.stdout.trim().to_owned();
         Ok(format!("{count} tools; {}", said.stdout.trim()))
     });
-    book.row("S2-03", "the Korean placeholder typed literally: refused, shown as typed, with what is allowed", || {
-        let said = sh.types(&format!("{create} --topic 토픽명"))?.code(1)?;
-        let said = said.says("토픽명")?;
-        said.that("`Topic name \"토픽명\" is illegal` and the allowed characters", |s| {
-            let all = format!("{}{}", s.stdout, s.stderr);
-            (all.contains("is illegal") || all.contains("is invalid")) && (all.contains("'.', '_' and '-'") || all.contains("a-zA-Z0-9._-"))
-        })?
-        .seen()
-    });
+    book.row(
+        "S2-03",
+        "the Korean placeholder typed literally: refused, shown as typed, with what is allowed",
+        || {
+            let said = sh.types(&format!("{create} --topic 토픽명"))?.code(1)?;
+            let said = said.says("토픽명")?;
+            said.that("`Topic name \"토픽명\" is illegal` and the allowed characters", |s| {
+                let all = format!("{}{}", s.stdout, s.stderr);
+                (all.contains("is illegal") || all.contains("is invalid"))
+                    && (all.contains("'.', '_' and '-'") || all.contains("a-zA-Z0-9._-"))
+            })?
+            .seen()
+        },
+    );
     book.row("S2-03", "249 letters are a name, 250 are none", || {
         sh.types(&format!("{create} --topic $(printf 'a%.0s' $(seq 249))"))?.code(0)?;
         sh.types(&format!("{create} --topic $(printf 'b%.0s' $(seq 250))"))?.code(1)?.says("249")?.seen()
@@ -132,25 +146,33 @@ fn leaders(book: &mut Book, sh: &Shell<'_>) {
     book.row("S2-09", "every broker tells the same leaders", || {
         let mut told = Vec::new();
         for id in 1..=3 {
-            let typed = format!("kafka-topics --bootstrap-server localhost:{} --describe --topic names", ports(id).0);
+            let typed =
+                format!("kafka-topics --bootstrap-server localhost:{} --describe --topic names", ports(id).0);
             told.push(sh.types(&typed)?.code(0)?.stdout);
         }
         ensure!(told.windows(2).all(|w| w[0] == w[1]), "{told:?}");
         Ok("three brokers, one description".to_owned())
     });
-    book.row("S2-06", "whichever broker is asked first, records reach the leader and come back from it", || {
-        for id in 1..=3 {
-            let at = format!("--bootstrap-server localhost:{}", ports(id).0);
-            sh.types(&format!("seq {id}01 {id}30 | kafka-console-producer --topic names {at}"))?.code(0)?;
-        }
-        for id in 1..=3 {
-            let at = format!("--bootstrap-server localhost:{}", ports(id).0);
-            let said = sh.types(&format!("kafka-console-consumer --topic names --from-beginning --max-messages 90 {at}"))?;
-            let said = said.code(0)?;
-            ensure!(said.stdout.lines().count() == 90, "{} lines", said.stdout.lines().count());
-        }
-        Ok("90 records through each of three".to_owned())
-    });
+    book.row(
+        "S2-06",
+        "whichever broker is asked first, records reach the leader and come back from it",
+        || {
+            for id in 1..=3 {
+                let at = format!("--bootstrap-server localhost:{}", ports(id).0);
+                sh.types(&format!("seq {id}01 {id}30 | kafka-console-producer --topic names {at}"))?
+                    .code(0)?;
+            }
+            for id in 1..=3 {
+                let at = format!("--bootstrap-server localhost:{}", ports(id).0);
+                let said = sh.types(&format!(
+                    "kafka-console-consumer --topic names --from-beginning --max-messages 90 {at}"
+                ))?;
+                let said = said.code(0)?;
+                ensure!(said.stdout.lines().count() == 90, "{} lines", said.stdout.lines().count());
+            }
+            Ok("90 records through each of three".to_owned())
+        },
+    );
     book.row("S2-06", "a leader moves: a running producer follows at once", || {
         sh.types(&format!("kafka-topics {AT} --create --topic moves --replica-assignment 1:2"))?.code(0)?;
         let typed = format!("kafka-verifiable-producer --topic moves --throughput 100 --max-messages 600 {AT}");
@@ -179,7 +201,8 @@ fn down(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
         said.says("localhost:9096")?.says("refused")?.seen()
     });
     book.row("S2-08", "with the others listed it works", || {
-        let said = sh.types("kafka-topics --bootstrap-server localhost:9096,localhost:9092 --list")?.code(0)?;
+        let said =
+            sh.types("kafka-topics --bootstrap-server localhost:9096,localhost:9092 --list")?.code(0)?;
         said.out("names")?.seen_at("names")
     });
     book.row("S2-04", "with one of three down the message tells which is not alive", || {
@@ -187,11 +210,19 @@ fn down(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
             let said = sh.types(&format!("kafka-topics {AT} --describe --topic names"))?;
             Ok(partitions(&said.stdout).iter().all(|p| p.1 != "3" && !ids(&p.3).contains(&3)))
         })?;
-        let said = sh.types(&format!("kafka-topics {AT} --create --topic all --partitions 1 --replication-factor 4"))?;
-        said.code(1)?.says("3")?.says("alive").or_else(|_| {
-            sh.types(&format!("kafka-topics {AT} --create --topic all --partitions 1 --replication-factor 4"))?.says("fenced")
-        })?
-        .seen()
+        let said = sh.types(&format!(
+            "kafka-topics {AT} --create --topic all --partitions 1 --replication-factor 4"
+        ))?;
+        said.code(1)?
+            .says("3")?
+            .says("alive")
+            .or_else(|_| {
+                sh.types(&format!(
+                    "kafka-topics {AT} --create --topic all --partitions 1 --replication-factor 4"
+                ))?
+                .says("fenced")
+            })?
+            .seen()
     });
     sh.types("kafka-server-start -daemon config/kraft/server3.properties")?.code(0)?;
     Ok(())
@@ -200,13 +231,21 @@ fn down(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
 fn grows(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
     let name = file(sh, 4)?;
     sh.types(&format!("kafka-storage format -t {ID} -c {name}"))?.code(0)?;
-    book.row("S2-10 S2-09", "a broker outside the quorum joins; it knows all leaders; new topics use it", || {
-        sh.types(&format!("kafka-server-start -daemon {name}"))?.code(0)?;
-        let at = format!("--bootstrap-server localhost:{}", ports(4).0);
-        sh.types(&format!("kafka-topics {at} --describe --topic names"))?.code(0)?.out("PartitionCount: 3")?;
-        let said = sh.types(&format!("kafka-topics {at} --create --topic wide --partitions 4 --replication-factor 4"))?;
-        said.code(0)?.seen()
-    });
+    book.row(
+        "S2-10 S2-09",
+        "a broker outside the quorum joins; it knows all leaders; new topics use it",
+        || {
+            sh.types(&format!("kafka-server-start -daemon {name}"))?.code(0)?;
+            let at = format!("--bootstrap-server localhost:{}", ports(4).0);
+            sh.types(&format!("kafka-topics {at} --describe --topic names"))?
+                .code(0)?
+                .out("PartitionCount: 3")?;
+            let said = sh.types(&format!(
+                "kafka-topics {at} --create --topic wide --partitions 4 --replication-factor 4"
+            ))?;
+            said.code(0)?.seen()
+        },
+    );
     book.row("S2-10", "partitions are moved to it while running, with a plan that a tool makes", || {
         let topics = r#"{"version":1,"topics":[{"topic":"names"}]}"#;
         sh.types(&format!("echo '{topics}' > /tmp/topics.json"))?;

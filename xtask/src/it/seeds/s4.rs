@@ -49,19 +49,27 @@ fn era(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
         said.says("ZooKeeper is not needed; skip this step")?.seen()
     });
     fs::write(sh.cwd.join("config/server1.properties"), old_file(1))?;
-    book.row("S4-01 S1-02", "an old file: named as one, the command that converts it, exit 1; never in place", || {
-        let said = sh.types("bin/kafka-server-start.sh config/server1.properties")?.code(1)?;
-        let said = said.says("ZooKeeper-era file")?.says("config migrate")?;
-        let done = sh.types("bin/ottla config migrate config/server1.properties")?.code(0)?;
-        done.says("server1.properties.kraft")?;
-        ensure!(fs::read_to_string(sh.cwd.join("config/server1.properties"))? == old_file(1), "it was changed");
-        let new = fs::read_to_string(sh.cwd.join("config/server1.properties.kraft"))?;
-        ensure!(new.contains("process.roles=") && new.contains("node.id=1"), "{new}");
-        ensure!(!new.lines().any(|l| l.starts_with("zookeeper.connect")), "{new}");
-        said.seen_at("ZooKeeper-era")
-    });
+    book.row(
+        "S4-01 S1-02",
+        "an old file: named as one, the command that converts it, exit 1; never in place",
+        || {
+            let said = sh.types("bin/kafka-server-start.sh config/server1.properties")?.code(1)?;
+            let said = said.says("ZooKeeper-era file")?.says("config migrate")?;
+            let done = sh.types("bin/ottla config migrate config/server1.properties")?.code(0)?;
+            done.says("server1.properties.kraft")?;
+            ensure!(
+                fs::read_to_string(sh.cwd.join("config/server1.properties"))? == old_file(1),
+                "it was changed"
+            );
+            let new = fs::read_to_string(sh.cwd.join("config/server1.properties.kraft"))?;
+            ensure!(new.contains("process.roles=") && new.contains("node.id=1"), "{new}");
+            ensure!(!new.lines().any(|l| l.starts_with("zookeeper.connect")), "{new}");
+            said.seen_at("ZooKeeper-era")
+        },
+    );
     book.row("S4-01", "the converted copy starts", || {
-        sh.types(&format!("bin/kafka-storage.sh format -t {ID} -c config/server1.properties.kraft"))?.code(0)?;
+        sh.types(&format!("bin/kafka-storage.sh format -t {ID} -c config/server1.properties.kraft"))?
+            .code(0)?;
         let node = sh.leaves("bin/kafka-server-start.sh config/server1.properties.kraft", "converted")?;
         node.until("Kafka Server started", 1, SOON)?;
         node.end("TERM")?;
@@ -105,10 +113,13 @@ fn files(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
     });
     book.row("S4-07", "one port for two listeners is refused before anything is bound", || {
         fs::copy(sh.cwd.join("config/server3.properties"), &odd)?;
-        vi(&odd, &[
-            "listeners=PLAINTEXT://192.168.1.93:9093,CONTROLLER://192.168.1.93:9093",
-            "controller.quorum.voters=1@192.168.1.93:19091,2@192.168.1.93:19092,3@192.168.1.93:9093",
-        ])?;
+        vi(
+            &odd,
+            &[
+                "listeners=PLAINTEXT://192.168.1.93:9093,CONTROLLER://192.168.1.93:9093",
+                "controller.quorum.voters=1@192.168.1.93:19091,2@192.168.1.93:19092,3@192.168.1.93:9093",
+            ],
+        )?;
         let said = sh.types("bin/kafka-server-start.sh config/odd.properties")?.code(1)?;
         said.says("9093")?.says("CONTROLLER")?.says("PLAINTEXT")?.seen_at("9093")
     });
@@ -143,7 +154,11 @@ fn start<'h>(book: &mut Book, sh: &Shell<'h>) -> Result<Vec<Left<'h>>> {
             let id = at + 1;
             let of = |l: &&str| l.contains(&format!("node {id}")) || l.contains(&format!("id={id}"));
             let with = text.lines().filter(of).count();
-            ensure!(with * 2 >= lines, "{with} of {lines} lines of terminal {id} say which node: {}", tail(&text));
+            ensure!(
+                with * 2 >= lines,
+                "{with} of {lines} lines of terminal {id} say which node: {}",
+                tail(&text)
+            );
         }
         Ok(nodes[1].text().lines().nth(1).unwrap_or_default().to_owned())
     });
@@ -171,17 +186,22 @@ fn topic(book: &mut Book, sh: &Shell<'_>) {
         said.seen()
     });
     book.row("S4-13", "ten partitions; leaders 4, 3, 3; three in sync", || {
-        let said = bin.types(&format!("./kafka-topics.sh --describe --bootstrap-server {THREE} --topic test"))?.code(0)?;
+        let said = bin
+            .types(&format!("./kafka-topics.sh --describe --bootstrap-server {THREE} --topic test"))?
+            .code(0)?;
         let all = partitions(&said.stdout);
         ensure!(all.len() == 10, "{}", said.stdout);
-        let mut leads: Vec<usize> = ["1", "2", "3"].iter().map(|id| all.iter().filter(|p| p.1 == *id).count()).collect();
+        let mut leads: Vec<usize> =
+            ["1", "2", "3"].iter().map(|id| all.iter().filter(|p| p.1 == *id).count()).collect();
         leads.sort_unstable();
         ensure!(leads == [3, 3, 4], "leaders {leads:?}");
         ensure!(all.iter().all(|p| ids(&p.3) == [1, 2, 3]), "{}", said.stdout);
         Ok(format!("leaders per broker {leads:?}"))
     });
     book.row("S4-14", "--broker-list: as --bootstrap-server, one line on stderr that it is old", || {
-        let typed = format!("printf 'one\\ntwo\\nthree\\n' | ./kafka-console-producer.sh --broker-list {THREE} --topic test");
+        let typed = format!(
+            "printf 'one\\ntwo\\nthree\\n' | ./kafka-console-producer.sh --broker-list {THREE} --topic test"
+        );
         let said = bin.types(&typed)?.code(0)?.no_out()?.err("--broker-list")?;
         ensure!(said.stderr.lines().count() == 1, "{}", said.stderr);
         let offsets = format!("./kafka-get-offsets.sh --broker-list {THREE} --topic test");
@@ -199,25 +219,44 @@ fn topic(book: &mut Book, sh: &Shell<'_>) {
 }
 
 fn flushes(book: &mut Book, sh: &Shell<'_>) {
-    book.row("S4-10", "log.flush.interval.messages=2: fsync of the partition with every second message", || {
-        if sh.types("command -v strace")?.code != 0 {
-            bail!("strace is needed to see it");
-        }
-        let at = format!("--bootstrap-server {THREE}");
-        let said = sh.types(&format!("bin/kafka-topics.sh --create --topic flushed --replica-assignment 1 {at}"))?;
-        said.code(0)?;
-        let pid = sh.types("pgrep -f 'kafka.Kafka.*config/server.properties'")?.code(0)?.stdout.trim().to_owned();
-        let trace = sh.leaves(&format!("strace -f -y -e trace=fsync,fdatasync -p {pid} -o /tmp/flushes"), "strace")?;
-        std::thread::sleep(Duration::from_secs(1));
-        for n in 0..6 {
-            sh.types(&format!("echo {n} | bin/kafka-console-producer.sh --topic flushed {at}"))?.code(0)?;
-        }
-        let _ = trace.end("INT");
-        let calls = fs::read_to_string(sh.host.outside("/tmp/flushes"))?;
-        let count = calls.lines().filter(|l| l.contains("flushed-0") && l.contains(".log")).count();
-        ensure!((3..=6).contains(&count), "{count} flushes of flushed-0 with 6 messages:\n{}", tail(&calls));
-        Ok(format!("{count} flushes of the partition's log with 6 messages"))
-    });
+    book.row(
+        "S4-10",
+        "log.flush.interval.messages=2: fsync of the partition with every second message",
+        || {
+            if sh.types("command -v strace")?.code != 0 {
+                bail!("strace is needed to see it");
+            }
+            let at = format!("--bootstrap-server {THREE}");
+            let said = sh.types(&format!(
+                "bin/kafka-topics.sh --create --topic flushed --replica-assignment 1 {at}"
+            ))?;
+            said.code(0)?;
+            let pid = sh
+                .types("pgrep -f 'kafka.Kafka.*config/server.properties'")?
+                .code(0)?
+                .stdout
+                .trim()
+                .to_owned();
+            let trace = sh.leaves(
+                &format!("strace -f -y -e trace=fsync,fdatasync -p {pid} -o /tmp/flushes"),
+                "strace",
+            )?;
+            std::thread::sleep(Duration::from_secs(1));
+            for n in 0..6 {
+                sh.types(&format!("echo {n} | bin/kafka-console-producer.sh --topic flushed {at}"))?
+                    .code(0)?;
+            }
+            let _ = trace.end("INT");
+            let calls = fs::read_to_string(sh.host.outside("/tmp/flushes"))?;
+            let count = calls.lines().filter(|l| l.contains("flushed-0") && l.contains(".log")).count();
+            ensure!(
+                (3..=6).contains(&count),
+                "{count} flushes of flushed-0 with 6 messages:\n{}",
+                tail(&calls)
+            );
+            Ok(format!("{count} flushes of the partition's log with 6 messages"))
+        },
+    );
     book.row("S4-09", "__transaction_state with 3 replicas and 3 in sync", || {
         let at = format!("--bootstrap-server {THREE}");
         sh.types(&format!(
@@ -239,7 +278,10 @@ fn console(book: &mut Book, sh: &Shell<'_>) {
                 return said.seen();
             }
         }
-        bail!("no port serves a page; they listen on {}", ports.split_whitespace().collect::<Vec<_>>().join(", "))
+        bail!(
+            "no port serves a page; they listen on {}",
+            ports.split_whitespace().collect::<Vec<_>>().join(", ")
+        )
     });
 }
 
@@ -250,7 +292,10 @@ fn stale(book: &mut Book, sh: &Shell<'_>) {
         fs::copy(sh.cwd.join("config/server2.properties"), &odd)?;
         vi(&odd, &["log.dirs=/tmp/stale"])?;
         sh.types(&format!("bin/kafka-storage.sh format -t {ID} -c config/odd.properties"))?.code(0)?;
-        vi(&odd, &["broker.id=3", "listeners=PLAINTEXT://192.168.1.93:9193,CONTROLLER://192.168.1.93:19093"])?;
+        vi(
+            &odd,
+            &["broker.id=3", "listeners=PLAINTEXT://192.168.1.93:9193,CONTROLLER://192.168.1.93:19093"],
+        )?;
         let said = sh.types("bin/kafka-server-start.sh config/odd.properties")?.code(1)?;
         said.says("/tmp/stale/meta.properties")?.says("2")?.says("3")?.seen()
     });

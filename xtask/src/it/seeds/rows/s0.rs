@@ -4,7 +4,11 @@ use super::Row;
 use super::Weight::{Note, P0, P1};
 
 pub const ROWS: &[Row] = &[
-    ("S0-01", P0, "one .tgz, one directory, works after mv; nothing else to install; checksums and a signature"),
+    (
+        "S0-01",
+        P0,
+        "one .tgz, one directory, works after mv; nothing else to install; checksums and a signature",
+    ),
     ("S0-02", P0, "scripts run from anywhere, through links, with spaces, by sh and bash, as any user"),
     ("S0-03", P0, "random-uuid: one line of 22 characters, nothing on stderr, quick"),
     ("S0-04", P0, "the id in a variable; the tutorial's id is accepted as it is"),

@@ -11,7 +11,8 @@ use super::super::said::Said;
 use super::super::{ids, partitions, vi};
 use super::{FILE, Site};
 
-const STATUS: &str = "./bin/kafka-metadata-quorum.sh --bootstrap-controller kafka1.mydomain.com:9093 describe --status";
+const STATUS: &str =
+    "./bin/kafka-metadata-quorum.sh --bootstrap-controller kafka1.mydomain.com:9093 describe --status";
 const START: &str = "./bin/kafka-server-start.sh -daemon config/kraft/server.properties";
 
 /// The tutorial never starts a server.
@@ -20,7 +21,10 @@ pub fn not_running(book: &mut Book, site: &Site<'_>) {
     let five = Duration::from_secs(6);
     book.row("S0-23 T-08", "nothing runs: refused, is the server started, within 5 s, exit 1", || {
         let said = sh.types(STATUS)?.code(1)?.within(five)?;
-        said.says("kafka1.mydomain.com:9093")?.says("refused")?.says("kafka-server-start.sh")?.seen_at("refused")
+        said.says("kafka1.mydomain.com:9093")?
+            .says("refused")?
+            .says("kafka-server-start.sh")?
+            .seen_at("refused")
     });
     book.row("S0-23", "a name that does not resolve is told apart from that", || {
         let typed = STATUS.replace("kafka1.mydomain.com", "kafka1.yourdomain.invalid");
@@ -55,16 +59,32 @@ pub fn starts(book: &mut Book, site: &Site<'_>) -> Result<()> {
         })
         .map(|took| format!("three brokers, {} ms after the last start", took.as_millis()))
     });
-    book.row("S0-14", "what is advertised is what clients are told; nothing of the controllers' listener", || {
-        let said = site.on(1).types("bin/kafka-broker-api-versions.sh --bootstrap-server kafka1:9092")?.code(0)?;
-        said.out("kafka1.mydomain.com:9092 (id: 1")?.lacks(":9093")?.seen_at("(id: 1")
-    });
+    book.row(
+        "S0-14",
+        "what is advertised is what clients are told; nothing of the controllers' listener",
+        || {
+            let said = site
+                .on(1)
+                .types("bin/kafka-broker-api-versions.sh --bootstrap-server kafka1:9092")?
+                .code(0)?;
+            said.out("kafka1.mydomain.com:9092 (id: 1")?.lacks(":9093")?.seen_at("(id: 1")
+        },
+    );
     Ok(())
 }
 
 fn eight_lines(said: Said) -> Result<Said> {
     let said = said.code(0)?;
-    let labels = ["ClusterId:", "LeaderId:", "LeaderEpoch:", "HighWatermark:", "MaxFollowerLag:", "MaxFollowerLagTimeMs:", "CurrentVoters:", "CurrentObservers:"];
+    let labels = [
+        "ClusterId:",
+        "LeaderId:",
+        "LeaderEpoch:",
+        "HighWatermark:",
+        "MaxFollowerLag:",
+        "MaxFollowerLagTimeMs:",
+        "CurrentVoters:",
+        "CurrentObservers:",
+    ];
     let lines: Vec<&str> = said.stdout.lines().collect();
     ensure!(lines.len() == 8, "{}", said.stdout);
     for (line, label) in lines.iter().zip(labels) {
@@ -79,19 +99,27 @@ fn eight_lines(said: Said) -> Result<Said> {
 
 pub fn asked(book: &mut Book, site: &Site<'_>) {
     let sh = site.on(1);
-    book.row("S0-22 S0-34", "eight labelled lines, voters 1, 2, 3; the same from any voter and from a broker", || {
-        let said = eight_lines(sh.types(STATUS)?)?;
-        for id in 2..=3 {
-            let other = sh.types(&STATUS.replace("kafka1", &format!("kafka{id}")))?;
-            let other = eight_lines(other)?;
-            ensure!(other.line("LeaderId") == said.line("LeaderId"), "{}", other.stdout);
-        }
-        eight_lines(sh.types("./bin/kafka-metadata-quorum.sh --bootstrap-server kafka1:9092 describe --status")?)?;
-        Ok(format!("{}; {}", said.line("LeaderId"), said.line("CurrentVoters")))
-    });
+    book.row(
+        "S0-22 S0-34",
+        "eight labelled lines, voters 1, 2, 3; the same from any voter and from a broker",
+        || {
+            let said = eight_lines(sh.types(STATUS)?)?;
+            for id in 2..=3 {
+                let other = sh.types(&STATUS.replace("kafka1", &format!("kafka{id}")))?;
+                let other = eight_lines(other)?;
+                ensure!(other.line("LeaderId") == said.line("LeaderId"), "{}", other.stdout);
+            }
+            eight_lines(
+                sh.types("./bin/kafka-metadata-quorum.sh --bootstrap-server kafka1:9092 describe --status")?,
+            )?;
+            Ok(format!("{}; {}", said.line("LeaderId"), said.line("CurrentVoters")))
+        },
+    );
     book.row("S0-24", "a broker's port as a controller's, and the reverse: which flag it should be", || {
         let said = sh.types(&STATUS.replace(":9093", ":9092"))?.code(1)?;
-        let said = said.says("kafka1.mydomain.com:9092 is a broker")?.says("--bootstrap-server kafka1.mydomain.com:9092")?;
+        let said = said
+            .says("kafka1.mydomain.com:9092 is a broker")?
+            .says("--bootstrap-server kafka1.mydomain.com:9092")?;
         let back = sh.types("./bin/kafka-topics.sh --bootstrap-server kafka1:9093 --list")?.code(1)?;
         back.says("kafka1:9093")?.says("controller")?;
         said.seen_at("broker")
@@ -99,7 +127,8 @@ pub fn asked(book: &mut Book, site: &Site<'_>) {
 }
 
 fn leader(site: &Site<'_>, at: usize) -> Result<i32> {
-    let typed = format!("bin/kafka-metadata-quorum.sh --bootstrap-controller kafka{at}:9093 describe --status");
+    let typed =
+        format!("bin/kafka-metadata-quorum.sh --bootstrap-controller kafka{at}:9093 describe --status");
     let said = site.on(at).types(&typed)?.code(0)?;
     said.line("LeaderId").split_whitespace().nth(1).and_then(|id| id.parse().ok()).context("a leader")
 }
@@ -110,7 +139,8 @@ pub fn one_goes(book: &mut Book, site: &Site<'_>) -> Result<()> {
     for id in 1..=3usize {
         let other = id % 3 + 1;
         let how = if id == 1 { "TERM" } else { "KILL" };
-        let expected = format!("kafka{id} goes by SIG{how}: the others produce, consume, lead; it comes back in sync");
+        let expected =
+            format!("kafka{id} goes by SIG{how}: the others produce, consume, lead; it comes back in sync");
         let at = format!("--bootstrap-server kafka{other}:9092");
         book.row("S0-31 S0-32", &expected, || {
             let led = leader(site, other)?;
@@ -123,11 +153,15 @@ pub fn one_goes(book: &mut Book, site: &Site<'_>) -> Result<()> {
             until("leaders among the others", SOON, || {
                 let said = sh.types(&format!("bin/kafka-topics.sh --describe --topic first-topic {at}"))?;
                 let all = partitions(&said.stdout);
-                Ok(all.len() == 6 && all.iter().all(|p| p.1 != id.to_string() && !ids(&p.3).contains(&(id as i32))))
+                Ok(all.len() == 6
+                    && all.iter().all(|p| p.1 != id.to_string() && !ids(&p.3).contains(&(id as i32))))
             })?;
-            let produce = format!("echo without-{id} | bin/kafka-console-producer.sh --topic first-topic {at}");
+            let produce =
+                format!("echo without-{id} | bin/kafka-console-producer.sh --topic first-topic {at}");
             sh.types(&produce)?.code(0)?;
-            let read = format!("bin/kafka-console-consumer.sh --topic first-topic --from-beginning --timeout-ms 4000 {at}");
+            let read = format!(
+                "bin/kafka-console-consumer.sh --topic first-topic --from-beginning --timeout-ms 4000 {at}"
+            );
             sh.types(&read)?.out(&format!("without-{id}"))?;
             site.on(id).types(START)?.code(0)?;
             let back = until("in sync again", SOON, || {
@@ -153,7 +187,10 @@ pub fn one_goes(book: &mut Book, site: &Site<'_>) -> Result<()> {
         sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
         until("it ends", SOON, || Ok(sh.types("pgrep -f kafka.Kafka")?.code != 0))?;
         sh.types(START)?.code(0)?;
-        let said = sh.types("bin/kafka-topics.sh --bootstrap-server kafka1:9092 --list")?.code(0)?.out("first-topic")?;
+        let said = sh
+            .types("bin/kafka-topics.sh --bootstrap-server kafka1:9092 --list")?
+            .code(0)?
+            .out("first-topic")?;
         Ok(format!("restarted with the topic still there: {}", said.line("first-topic")))
     });
     Ok(())

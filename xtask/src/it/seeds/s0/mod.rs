@@ -49,7 +49,8 @@ impl<'h> Site<'h> {
 
 pub fn replay(book: &mut Book, release: &Release) -> Result<()> {
     let lan = Lan::new('a')?;
-    let names: String = (1..=3).map(|id| format!("10.20.0.{id} kafka{id}.mydomain.com kafka{id}\n")).collect();
+    let names: String =
+        (1..=3).map(|id| format!("10.20.0.{id} kafka{id}.mydomain.com kafka{id}\n")).collect();
     let machine = |id: usize| lan.machine(&format!("kafka{id}"), &[&format!("10.20.0.{id}/24")], &names);
     let hosts: Vec<Host> = (1..=3).map(machine).collect::<Result<_>>()?;
     install::first(book, &hosts[0], release)?;

@@ -22,7 +22,11 @@ pub fn slips(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let mut seen = String::new();
         for roles in ["broker,kontroller", "broker,broker"] {
             vi(&file, &[&format!("process.roles={roles}")])?;
-            let line = fs::read_to_string(&file)?.lines().position(|l| l.starts_with("process.roles")).context("a line")? + 1;
+            let line = fs::read_to_string(&file)?
+                .lines()
+                .position(|l| l.starts_with("process.roles"))
+                .context("a line")?
+                + 1;
             let said = sh.types(&start)?.code(1)?;
             let said = said.says(&format!("{FILE}:{line}"))?.says("process.roles")?;
             seen = said.line("process.roles");
@@ -43,7 +47,8 @@ pub fn slips(book: &mut Book, site: &Site<'_>) -> Result<()> {
     fs::write(&file, &stock)?;
     book.row("S0-19", "node.id=node_number: file, line, key and value, from format and from start", || {
         vi(&file, &["node.id=node_number"])?;
-        let line = fs::read_to_string(&file)?.lines().position(|l| l.starts_with("node.id")).context("a line")? + 1;
+        let line =
+            fs::read_to_string(&file)?.lines().position(|l| l.starts_with("node.id")).context("a line")? + 1;
         let place = format!("{FILE}:{line}");
         let said = sh.types(&start)?.code(1)?.says(&place)?.says("node.id")?.says("node_number")?;
         sh.types(&format)?.code(1)?.says(&place)?.says("node_number")?;
@@ -75,14 +80,25 @@ pub fn slips(book: &mut Book, site: &Site<'_>) -> Result<()> {
     fs::write(&file, &stock)?;
     book.row("S0-12", "a name that is 127.0.1.1 here: others cannot connect, it is warned", || {
         sh.types("cp /etc/hosts /tmp/hosts.kept; echo '127.0.1.1 debian' >> /etc/hosts")?.code(0)?;
-        vi(&file, &["listeners=PLAINTEXT://debian:9092,CONTROLLER://debian:9093", "advertised.listeners=PLAINTEXT://debian:9092", "controller.quorum.voters=1@debian:9093", "log.dirs=/tmp/debian"])?;
+        vi(
+            &file,
+            &[
+                "listeners=PLAINTEXT://debian:9092,CONTROLLER://debian:9093",
+                "advertised.listeners=PLAINTEXT://debian:9092",
+                "controller.quorum.voters=1@debian:9093",
+                "log.dirs=/tmp/debian",
+            ],
+        )?;
         sh.types(&format)?.code(0)?;
         let node = sh.leaves(&format!("./bin/kafka-server-start.sh {FILE}"), "debian")?;
         let served = node.until("Kafka Server started", 1, SOON);
         let text = node.end("TERM")?;
         sh.types("cat /tmp/hosts.kept > /etc/hosts")?.code(0)?;
         served?;
-        let line = text.lines().find(|l| l.contains("WARN") && l.contains("127.0.1.1")).with_context(|| tail(&text))?;
+        let line = text
+            .lines()
+            .find(|l| l.contains("WARN") && l.contains("127.0.1.1"))
+            .with_context(|| tail(&text))?;
         Ok(line.to_owned())
     });
     fs::write(&file, &stock)?;
@@ -111,24 +127,37 @@ pub fn formats(book: &mut Book, site: &Site<'_>) -> Result<()> {
     }
     let sh = site.on(1);
     book.row("S0-05", "an empty id: the variable that is not set in this shell", || {
-        let said = sh.types(&format!("unset KAFKA_CLUSTER_ID; ./bin/kafka-storage.sh format -t \"$KAFKA_CLUSTER_ID\" -c {FILE}"))?;
+        let said = sh.types(&format!(
+            "unset KAFKA_CLUSTER_ID; ./bin/kafka-storage.sh format -t \"$KAFKA_CLUSTER_ID\" -c {FILE}"
+        ))?;
         let said = said.code(1)?.says("cluster id is empty")?.says("random-uuid")?;
         // Without quotes there is no argument at all.
-        sh.types(&format!("unset KAFKA_CLUSTER_ID; ./bin/kafka-storage.sh format -t $KAFKA_CLUSTER_ID -c {FILE}"))?.code(1)?;
+        sh.types(&format!(
+            "unset KAFKA_CLUSTER_ID; ./bin/kafka-storage.sh format -t $KAFKA_CLUSTER_ID -c {FILE}"
+        ))?
+        .code(1)?;
         said.seen_at("cluster id is empty")
     });
-    let said = sh.types(&format!("KAFKA_CLUSTER_ID={ID}\n./bin/kafka-storage.sh format -t $KAFKA_CLUSTER_ID -c {FILE}"))?;
-    book.row("S0-05 S0-34", "one line on stdout: Formatting, the directory, its metadata.version; exit 0", || {
-        let said = said.clone().code(0)?.out("Formatting ")?.out(DATA)?.out("metadata.version 4.3")?;
-        ensure!(said.stdout.lines().count() == 1, "{}", said.stdout);
-        said.seen()
-    });
+    let said = sh.types(&format!(
+        "KAFKA_CLUSTER_ID={ID}\n./bin/kafka-storage.sh format -t $KAFKA_CLUSTER_ID -c {FILE}"
+    ))?;
+    book.row(
+        "S0-05 S0-34",
+        "one line on stdout: Formatting, the directory, its metadata.version; exit 0",
+        || {
+            let said = said.clone().code(0)?.out("Formatting ")?.out(DATA)?.out("metadata.version 4.3")?;
+            ensure!(said.stdout.lines().count() == 1, "{}", said.stdout);
+            said.seen()
+        },
+    );
     book.row("S0-21 T-08", "the next step on stderr: Next: bin/kafka-server-start.sh with this file", || {
         let said = said.clone().err(&format!("Next: bin/kafka-server-start.sh {FILE}"))?;
         said.seen_at("Next:")
     });
     for id in [2, 3] {
-        let typed = format!("KAFKA_CLUSTER_ID=\"{ID}\"\n./bin/kafka-storage.sh format -t $KAFKA_CLUSTER_ID -c {FILE}");
+        let typed = format!(
+            "KAFKA_CLUSTER_ID=\"{ID}\"\n./bin/kafka-storage.sh format -t $KAFKA_CLUSTER_ID -c {FILE}"
+        );
         site.on(id).types(&typed)?.code(0)?;
     }
     Ok(())
@@ -143,17 +172,42 @@ pub fn refused(book: &mut Book, site: &Site<'_>) -> Result<()> {
     let path = sh.host.outside(own);
     book.row("S0-08", "a file with another id than the directory's: both ids, both files", || {
         fs::copy(sh.cwd.join(FILE), &path)?;
-        vi(&path, &["node.id=2", "listeners=PLAINTEXT://kafka3:9092,CONTROLLER://kafka3:9093", &VOTERS.replace("kafka2.mydomain.com", "kafka3").replace("3@kafka3.mydomain.com", "3@kafka2.mydomain.com")])?;
+        vi(
+            &path,
+            &[
+                "node.id=2",
+                "listeners=PLAINTEXT://kafka3:9092,CONTROLLER://kafka3:9093",
+                &VOTERS
+                    .replace("kafka2.mydomain.com", "kafka3")
+                    .replace("3@kafka3.mydomain.com", "3@kafka2.mydomain.com"),
+            ],
+        )?;
         let said = sh.types(&format!("timeout 20 ./bin/kafka-server-start.sh {own}"))?.code(1)?;
         said.says("meta.properties")?.says("stranger.properties")?.says("3")?.says("2")?.seen_at("node")
     });
     book.row("S0-08", "a broker with an id in use: whose it is, this node will not start, exit 1", || {
         fs::copy(sh.cwd.join(FILE), &path)?;
-        vi(&path, &["process.roles=broker", "node.id=4", "listeners=PLAINTEXT://kafka3:9092", "log.dirs=/tmp/four"])?;
-        sh.types(&format!("./bin/kafka-storage.sh format -t {ID} -c {own} && ./bin/kafka-server-start.sh -daemon {own}"))?.code(0)?;
-        vi(&path, &["listeners=PLAINTEXT://kafka3:9192", "advertised.listeners=PLAINTEXT://kafka3:9192", "log.dirs=/tmp/four-again"])?;
-        let said = sh.types(&format!("./bin/kafka-storage.sh format -t {ID} -c {own} && timeout 30 ./bin/kafka-server-start.sh {own}"))?;
-        let said = said.code(1)?.says("node id 4 is already registered by")?.says("this node will not start")?;
+        vi(
+            &path,
+            &["process.roles=broker", "node.id=4", "listeners=PLAINTEXT://kafka3:9092", "log.dirs=/tmp/four"],
+        )?;
+        sh.types(&format!(
+            "./bin/kafka-storage.sh format -t {ID} -c {own} && ./bin/kafka-server-start.sh -daemon {own}"
+        ))?
+        .code(0)?;
+        vi(
+            &path,
+            &[
+                "listeners=PLAINTEXT://kafka3:9192",
+                "advertised.listeners=PLAINTEXT://kafka3:9192",
+                "log.dirs=/tmp/four-again",
+            ],
+        )?;
+        let said = sh.types(&format!(
+            "./bin/kafka-storage.sh format -t {ID} -c {own} && timeout 30 ./bin/kafka-server-start.sh {own}"
+        ))?;
+        let said =
+            said.code(1)?.says("node id 4 is already registered by")?.says("this node will not start")?;
         said.seen_at("already registered")
     });
     let _ = sh.types("./bin/kafka-server-stop.sh; sleep 2");

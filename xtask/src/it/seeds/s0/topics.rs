@@ -12,38 +12,60 @@ use super::Site;
 const CREATE: &str = "./bin/kafka-topics.sh --create --topic first-topic --bootstrap-server kafka1:9092 --replication-factor 2";
 const DESCRIBE: &str = "./bin/kafka-topics.sh --describe --bootstrap-server kafka1:9092 --topic first-topic";
 const PRODUCE: &str = "./bin/kafka-console-producer.sh --topic first-topic --bootstrap-server kafka1:9092";
-const CONSUME: &str = "./bin/kafka-console-consumer.sh --topic first-topic --from-beginning --bootstrap-server kafka1:9092";
+const CONSUME: &str =
+    "./bin/kafka-console-consumer.sh --topic first-topic --from-beginning --bootstrap-server kafka1:9092";
 
 pub fn created(book: &mut Book, site: &Site<'_>) {
     let sh = site.on(1);
-    book.row("S0-25 S0-15", "Created topic first-topic.; six partitions; again: refused; --if-not-exists: silence", || {
-        let said = sh.types(CREATE)?.code(0)?;
-        ensure!(said.stdout == "Created topic first-topic.\n", "{}", said.stdout);
-        let again = sh.types(CREATE)?.code(1)?;
-        again.says("Error while executing topic command : Topic 'first-topic' already exists.")?;
-        sh.types(&format!("{CREATE} --if-not-exists"))?.code(0)?.no_out()?;
-        sh.types(DESCRIBE)?.out("PartitionCount: 6")?.out("ReplicationFactor: 2")?;
-        said.seen()
-    });
+    book.row(
+        "S0-25 S0-15",
+        "Created topic first-topic.; six partitions; again: refused; --if-not-exists: silence",
+        || {
+            let said = sh.types(CREATE)?.code(0)?;
+            ensure!(said.stdout == "Created topic first-topic.\n", "{}", said.stdout);
+            let again = sh.types(CREATE)?.code(1)?;
+            again.says("Error while executing topic command : Topic 'first-topic' already exists.")?;
+            sh.types(&format!("{CREATE} --if-not-exists"))?.code(0)?.no_out()?;
+            sh.types(DESCRIBE)?.out("PartitionCount: 6")?.out("ReplicationFactor: 2")?;
+            said.seen()
+        },
+    );
     book.row("S0-25", "a name with . or _: Kafka's warning about collisions", || {
         let typed = "./bin/kafka-topics.sh --create --topic with_underscore --bootstrap-server kafka1:9092";
         let said = sh.types(typed)?.code(0)?;
         said.says("WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide.")?
             .seen_at("WARNING")
     });
-    book.row("S0-26", "the header with TABs and segment.bytes; lines with TABs; ids without spaces; in order", || {
-        let said = sh.types(DESCRIBE)?.code(0)?;
-        let head = said.stdout.lines().next().unwrap_or_default().to_owned();
-        let parts: Vec<&str> = head.split('\t').collect();
-        ensure!(parts.len() == 5 && parts[0] == "Topic: first-topic" && parts[1].starts_with("TopicId: ") && parts[1].len() == 31, "{head:?}");
-        ensure!(parts[2..] == ["PartitionCount: 6", "ReplicationFactor: 2", "Configs: segment.bytes=1073741824"], "{head:?}");
-        for (at, line) in said.stdout.lines().skip(1).enumerate() {
-            let all = line.starts_with(&format!("\tTopic: first-topic\tPartition: {at}\tLeader: "))
-                && line.contains("\tReplicas: ") && line.contains("\tIsr: ");
-            ensure!(all, "{line:?}");
-        }
-        Ok(head)
-    });
+    book.row(
+        "S0-26",
+        "the header with TABs and segment.bytes; lines with TABs; ids without spaces; in order",
+        || {
+            let said = sh.types(DESCRIBE)?.code(0)?;
+            let head = said.stdout.lines().next().unwrap_or_default().to_owned();
+            let parts: Vec<&str> = head.split('\t').collect();
+            ensure!(
+                parts.len() == 5
+                    && parts[0] == "Topic: first-topic"
+                    && parts[1].starts_with("TopicId: ")
+                    && parts[1].len() == 31,
+                "{head:?}"
+            );
+            ensure!(parts[2..4] == ["PartitionCount: 6", "ReplicationFactor: 2"], "{head:?}");
+            // Kafka 4.3 keeps min.insync.replicas in the metadata, where 3.8 had nothing: it stands there, too.
+            let configs = [
+                "Configs: segment.bytes=1073741824",
+                "Configs: min.insync.replicas=1,segment.bytes=1073741824",
+            ];
+            ensure!(configs.contains(&parts[4]), "{head:?}");
+            for (at, line) in said.stdout.lines().skip(1).enumerate() {
+                let all = line.starts_with(&format!("\tTopic: first-topic\tPartition: {at}\tLeader: "))
+                    && line.contains("\tReplicas: ")
+                    && line.contains("\tIsr: ");
+                ensure!(all, "{line:?}");
+            }
+            Ok(head)
+        },
+    );
     book.row("S0-27", "each of three leads two; the first replica leads; six different pairs", || {
         let said = sh.types(DESCRIBE)?.code(0)?;
         let all = partitions(&said.stdout);
@@ -63,8 +85,12 @@ pub fn created(book: &mut Book, site: &Site<'_>) {
         sh.types(typed)?.code(0)?.out("replica.lag.time.max.ms=30000")?.seen_at("replica.lag.time.max.ms")
     });
     book.row("S0-15", "an auto-created topic has the default, too", || {
-        sh.types("echo x | ./bin/kafka-console-producer.sh --topic by-itself --bootstrap-server kafka2:9092")?.code(0)?;
-        let said = sh.types("./bin/kafka-topics.sh --describe --topic by-itself --bootstrap-server kafka1:9092")?;
+        sh.types(
+            "echo x | ./bin/kafka-console-producer.sh --topic by-itself --bootstrap-server kafka2:9092",
+        )?
+        .code(0)?;
+        let said =
+            sh.types("./bin/kafka-topics.sh --describe --topic by-itself --bootstrap-server kafka1:9092")?;
         said.code(0)?.out("PartitionCount: 6")?.seen()
     });
     book.row("S0-33", "bootstrap by short name, the advertised full name not known here: both are named", || {
@@ -106,7 +132,8 @@ pub fn console(book: &mut Book, site: &Site<'_>) -> Result<()> {
         Ok(said.line("code"))
     });
     book.row("S0-29", "piped: no prompt; an empty line is an empty record", || {
-        let said = sh.types(&format!("printf 'one\\n\\nthree\\n' | {PRODUCE}"))?.code(0)?.no_out()?.no_err()?;
+        let said =
+            sh.types(&format!("printf 'one\\n\\nthree\\n' | {PRODUCE}"))?.code(0)?.no_out()?.no_err()?;
         drop(said);
         let said = sh.types(&format!("{CONSUME} --timeout-ms 4000"))?;
         ensure!(said.stdout.lines().any(str::is_empty), "no empty line: {:?}", said.stdout);
@@ -117,31 +144,43 @@ pub fn console(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let said = sh.types("head -c 5000 /dev/zero | tr '\\0' x | ./bin/kafka-console-producer.sh --topic tiny --bootstrap-server kafka1:9092")?;
         said.err("tiny")?.err("RecordTooLargeException")?.seen_at("tiny")
     });
-    book.row("S0-30 S0-34", "every message from the beginning; Ctrl-C: Processed a total of N messages, exit 0", || {
-        let typed = format!("{CONSUME} > /tmp/out 2> /tmp/err & p=$!; sleep 4; kill -INT $p; wait $p; echo code $?");
-        // A background job of a shell ignores SIGINT unless it is told not to.
-        let said = sh.types(&format!("set -m; {typed}"))?.out("code 0")?;
-        let out = std::fs::read_to_string(sh.host.outside("/tmp/out"))?;
-        for word in ["hello", "kafka", "one", "three"] {
-            ensure!(out.lines().any(|l| l == word), "no `{word}`: {out}");
-        }
-        let err = std::fs::read_to_string(sh.host.outside("/tmp/err"))?;
-        let total = format!("Processed a total of {} messages", out.lines().count());
-        ensure!(err.contains(&total), "`{total}`: {err}");
-        drop(said);
-        Ok(total)
-    });
+    book.row(
+        "S0-30 S0-34",
+        "every message from the beginning; Ctrl-C: Processed a total of N messages, exit 0",
+        || {
+            let typed = format!(
+                "{CONSUME} > /tmp/out 2> /tmp/err & p=$!; sleep 4; kill -INT $p; wait $p; echo code $?"
+            );
+            // A background job of a shell ignores SIGINT unless it is told not to.
+            let said = sh.types(&format!("set -m; {typed}"))?.out("code 0")?;
+            let out = std::fs::read_to_string(sh.host.outside("/tmp/out"))?;
+            for word in ["hello", "kafka", "one", "three"] {
+                ensure!(out.lines().any(|l| l == word), "no `{word}`: {out}");
+            }
+            let err = std::fs::read_to_string(sh.host.outside("/tmp/err"))?;
+            let total = format!("Processed a total of {} messages", out.lines().count());
+            ensure!(err.contains(&total), "`{total}`: {err}");
+            drop(said);
+            Ok(total)
+        },
+    );
     Ok(())
 }
 
 pub fn internal(book: &mut Book, site: &Site<'_>) {
     let sh = site.on(1);
-    book.row("S0-16 S3-13", "__consumer_offsets: 50 partitions with 2 replicas, made when first used", || {
-        let typed = format!("{CONSUME} --group readers --timeout-ms 4000");
-        sh.types(&typed)?.out("hello")?;
-        let said = sh.types("./bin/kafka-topics.sh --describe --topic __consumer_offsets --bootstrap-server kafka1:9092")?;
-        said.code(0)?.out("PartitionCount: 50")?.out("ReplicationFactor: 2")?.seen()
-    });
+    book.row(
+        "S0-16 S3-13",
+        "__consumer_offsets: 50 partitions with 2 replicas, made when first used",
+        || {
+            let typed = format!("{CONSUME} --group readers --timeout-ms 4000");
+            sh.types(&typed)?.out("hello")?;
+            let said = sh.types(
+                "./bin/kafka-topics.sh --describe --topic __consumer_offsets --bootstrap-server kafka1:9092",
+            )?;
+            said.code(0)?.out("PartitionCount: 50")?.out("ReplicationFactor: 2")?.seen()
+        },
+    );
     book.row("S0-16", "__transaction_state: 2 replicas, made when first used", || {
         let typed = "timeout 40 bin/kafka-producer-perf-test.sh --topic first-topic --num-records 10 --record-size 10 --throughput -1 --transactional-id t1 --bootstrap-server kafka1:9092";
         sh.types(typed)?.code(0)?;
@@ -164,7 +203,8 @@ fn short(site: &Site<'_>) -> Result<String> {
     sh.types(&format!("bin/kafka-storage.sh format -t MkU3OEVBNTcwNTJENDM2Qg -c {file}"))?.code(0)?;
     let node = sh.leaves(&format!("bin/kafka-server-start.sh {file}"), "alone")?;
     node.until("Kafka Server started", 1, SOON)?;
-    sh.types("echo x | bin/kafka-console-producer.sh --topic t --bootstrap-server localhost:9392")?.code(0)?;
+    sh.types("echo x | bin/kafka-console-producer.sh --topic t --bootstrap-server localhost:9392")?
+        .code(0)?;
     let _ = sh.types("timeout 6 bin/kafka-console-consumer.sh --topic t --group g --from-beginning --bootstrap-server localhost:9392")?;
     let told = until("it is told", Duration::from_secs(5), || {
         Ok(node.text().contains("offsets topic needs 2 brokers, 1 alive"))

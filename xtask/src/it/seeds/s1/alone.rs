@@ -37,15 +37,19 @@ pub fn go(book: &mut Book, site: &Site<'_>) -> Result<()> {
 /// Before anything was formatted.
 fn not_yet(book: &mut Book, site: &Site<'_>) {
     let sh = &site.sh;
-    book.row("S1-14 S1-27 T-08", "no meta.properties: Kafka's sentence and the command with this file", || {
-        let said = sh.types(&format!("./bin/kafka-server-start.sh {CONFIG}"))?.code(1)?;
-        said.says(&format!(
+    book.row(
+        "S1-14 S1-27 T-08",
+        "no meta.properties: Kafka's sentence and the command with this file",
+        || {
+            let said = sh.types(&format!("./bin/kafka-server-start.sh {CONFIG}"))?.code(1)?;
+            said.says(&format!(
             "No `meta.properties` found in {DATA} (have you run `kafka-storage.sh` to format the directory?)"
         ))?
         .says("kafka-storage.sh format")?
         .says("config/kraft/server.properties")?
         .seen_at("meta.properties")
-    });
+        },
+    );
     book.row("S1-15 T-01", "-daemon that cannot start: exit 1 with the reason on stderr", || {
         let said = sh.types(&format!("./bin/kafka-server-start.sh -daemon {CONFIG}"))?.code(1)?;
         said.err("No `meta.properties` found in")?.within(Duration::from_secs(10))?.seen_at("meta.properties")
@@ -76,7 +80,8 @@ fn formats(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let other = own.with_file_name("padded.properties");
         fs::copy(&own, &other)?;
         vi(&other, &["log.dirs=/tmp/padded"])?;
-        let typed = "./bin/kafka-storage.sh format -t NTY5NzAwZGMtYjQ5ZC00ZA== -c config/kraft/padded.properties";
+        let typed =
+            "./bin/kafka-storage.sh format -t NTY5NzAwZGMtYjQ5ZC00ZA== -c config/kraft/padded.properties";
         sh.types(typed)?.code(0)?.out("Formatting")?.seen()
     });
     book.row("S1-10", "a directory that may not be made: which, why, as which user", || {
@@ -90,10 +95,18 @@ fn formats(book: &mut Book, site: &Site<'_>) -> Result<()> {
         .seen_at("ermission denied")
     });
     let id = sh.types("./bin/kafka-storage.sh random-uuid")?.code(0)?.stdout.trim().to_owned();
-    book.row("S1-10 S1-12", "format makes the directory, prints it, and says on stderr where it is written", || {
-        let said = sh.types(&format!("./bin/kafka-storage.sh format -t {id} -c {CONFIG}"))?.code(0)?;
-        said.out("Formatting")?.out(DATA)?.err("log.dirs in ")?.err("config/kraft/server.properties")?.seen()
-    });
+    book.row(
+        "S1-10 S1-12",
+        "format makes the directory, prints it, and says on stderr where it is written",
+        || {
+            let said = sh.types(&format!("./bin/kafka-storage.sh format -t {id} -c {CONFIG}"))?.code(0)?;
+            said.out("Formatting")?
+                .out(DATA)?
+                .err("log.dirs in ")?
+                .err("config/kraft/server.properties")?
+                .seen()
+        },
+    );
     let made = site.vm.outside(DATA).join("meta.properties").exists();
     ensure!(made, "format did not leave {DATA}/meta.properties");
     book.row("S1-10", "it works after mkdir -p, too", || {
@@ -109,19 +122,23 @@ fn formats(book: &mut Book, site: &Site<'_>) -> Result<()> {
 
 fn foreground(book: &mut Book, site: &Site<'_>) {
     let sh = &site.sh;
-    book.row("S1-13 S1-03", "foreground: `Kafka Server started` on stdout and in logs/server.log; SIGINT, SIGTERM", || {
-        for signal in ["INT", "TERM"] {
-            site.forget_logs()?;
-            let node = sh.leaves(&format!("./bin/kafka-server-start.sh {CONFIG}"), "foreground")?;
-            node.until("Kafka Server started", 1, SOON)?;
-            let log = fs::read_to_string(site.vm.outside("/usr/local/kafka/logs").join("server.log"))?;
-            ensure!(log.contains("Kafka Server started"), "logs/server.log has the line");
-            node.end(signal)?;
-            let clean = site.vm.outside(DATA).join(".kafka_cleanshutdown").exists();
-            ensure!(clean, "a controlled end after SIG{signal}");
-        }
-        Ok("Kafka Server started, in both; controlled end after SIGINT and SIGTERM".to_owned())
-    });
+    book.row(
+        "S1-13 S1-03",
+        "foreground: `Kafka Server started` on stdout and in logs/server.log; SIGINT, SIGTERM",
+        || {
+            for signal in ["INT", "TERM"] {
+                site.forget_logs()?;
+                let node = sh.leaves(&format!("./bin/kafka-server-start.sh {CONFIG}"), "foreground")?;
+                node.until("Kafka Server started", 1, SOON)?;
+                let log = fs::read_to_string(site.vm.outside("/usr/local/kafka/logs").join("server.log"))?;
+                ensure!(log.contains("Kafka Server started"), "logs/server.log has the line");
+                node.end(signal)?;
+                let clean = site.vm.outside(DATA).join(".kafka_cleanshutdown").exists();
+                ensure!(clean, "a controlled end after SIG{signal}");
+            }
+            Ok("Kafka Server started, in both; controlled end after SIGINT and SIGTERM".to_owned())
+        },
+    );
     book.row("S1-13", "no argument: the usage line and exit 1; --version, --help; --override twice", || {
         let usage = "[-daemon] server.properties [--override property=value]*";
         let said = sh.types("./bin/kafka-server-start.sh")?.code(1)?.says("USAGE: ")?.says(usage)?;
@@ -141,12 +158,14 @@ fn foreground(book: &mut Book, site: &Site<'_>) {
     });
     book.row("S1-04", "one voter: no fault tolerance is warned of at start", || {
         let logs = site.logs();
-        let line = logs.lines().find(|l| l.contains("no fault tolerance for metadata")).context("no such line")?;
+        let line =
+            logs.lines().find(|l| l.contains("no fault tolerance for metadata")).context("no such line")?;
         Ok(line.to_owned())
     });
     book.row("S1-19", "the start says what memory there is and what the limits are", || {
         let logs = site.logs();
-        let line = logs.lines().find(|l| l.to_lowercase().contains("memory")).context("no line about memory")?;
+        let line =
+            logs.lines().find(|l| l.to_lowercase().contains("memory")).context("no line about memory")?;
         Ok(line.to_owned())
     });
 }
@@ -182,7 +201,11 @@ fn background(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let line = line.with_context(|| said.stdout.clone())?.to_owned();
         ensure!(line.contains("/ottla") || line.contains("/kafka") || line.contains("/java"), "{line}");
         let nine = sh.types("netstat -antp | grep 9093")?.code(0)?;
-        ensure!(nine.stdout.lines().any(|l| l.contains(":::9093") && l.contains("LISTEN")), "{}", nine.stdout);
+        ensure!(
+            nine.stdout.lines().any(|l| l.contains(":::9093") && l.contains("LISTEN")),
+            "{}",
+            nine.stdout
+        );
         sh.types("bin/ottla status -b localhost:9092")?.code(0)?;
         Ok(line)
     });
@@ -191,7 +214,8 @@ fn background(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let at = format!("--bootstrap-server {}:9092", super::OUTSIDE);
         sh.types(&format!("bin/kafka-topics.sh --create --topic out --partitions 1 {at}"))?.code(0)?;
         sh.types(&format!("echo hello | bin/kafka-console-producer.sh --topic out {at}"))?.code(0)?;
-        let read = format!("bin/kafka-console-consumer.sh --topic out --from-beginning --max-messages 1 {at}");
+        let read =
+            format!("bin/kafka-console-consumer.sh --topic out --from-beginning --max-messages 1 {at}");
         sh.types(&read)?.code(0)?.out("hello")?;
         Ok(format!("{}; produced and consumed through {}", own.line("eth0"), super::OUTSIDE))
     });
@@ -219,7 +243,7 @@ fn outside_pid() -> Result<u32> {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
         let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
         let (line, variables) = (read("cmdline"), read("environ"));
-        let of_us = variables.split(|b| *b == 0).any(|v| v == format!("OTTLA_OWNER={me}").as_bytes());
+        let of_us = variables.split(|b| *b == 0).any(|v| v == format!("SEEDS_OF={me}").as_bytes());
         if of_us && line.windows(11).any(|w| w == b"kafka.Kafka") {
             return Ok(pid);
         }
@@ -253,16 +277,20 @@ fn again(book: &mut Book, site: &Site<'_>) {
 
 fn unclean(book: &mut Book, site: &Site<'_>) -> Result<()> {
     let sh = &site.sh;
-    book.row("S1-19 T-01", "after kill -9 the next start says that the run before ended without shutdown", || {
-        sh.types("kill -9 $(pgrep -f kafka.Kafka)")?.code(0)?;
-        site.gone()?;
-        site.forget_logs()?;
-        sh.types("./bin/kafka-server-start.sh -daemon config/kraft/server.properties")?.code(0)?;
-        let logs = site.logs();
-        let line = logs.lines().find(|l| l.contains("ended without shutdown")).context("no such line")?;
-        ensure!(line.contains("dmesg"), "what to check: {line}");
-        Ok(line.to_owned())
-    });
+    book.row(
+        "S1-19 T-01",
+        "after kill -9 the next start says that the run before ended without shutdown",
+        || {
+            sh.types("kill -9 $(pgrep -f kafka.Kafka)")?.code(0)?;
+            site.gone()?;
+            site.forget_logs()?;
+            sh.types("./bin/kafka-server-start.sh -daemon config/kraft/server.properties")?.code(0)?;
+            let logs = site.logs();
+            let line = logs.lines().find(|l| l.contains("ended without shutdown")).context("no such line")?;
+            ensure!(line.contains("dmesg"), "what to check: {line}");
+            Ok(line.to_owned())
+        },
+    );
     // However that went, the tutorial goes on with a running server.
     if sh.types("pgrep -f kafka.Kafka")?.code != 0 {
         sh.types("./bin/kafka-server-start.sh -daemon config/kraft/server.properties")?.code(0)?;

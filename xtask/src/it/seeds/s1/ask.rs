@@ -26,16 +26,20 @@ pub fn go(book: &mut Book, site: &Site<'_>, lan: &Lan) -> Result<()> {
 fn spring(book: &mut Book, lan: &Lan) -> Result<()> {
     let office = lan.machine("office", &["10.178.0.77/24"], "")?;
     office.types(&format!("ip route add {OUTSIDE}/32 via 10.178.0.1"))?.code(0)?;
-    book.row("S1-25", "the Java client of that year: idempotent producer, a group over both brokers, rebalances", || {
-        let both = format!("{OUTSIDE}:9092,{OUTSIDE}:9094");
-        let line = java::typed(SPRING, &both, "spring", "first")?;
-        let said = office.types(&line)?.code(0)?;
-        let failed: Vec<&str> = said.stdout.lines().filter(|l| l.starts_with("fail ")).collect();
-        ensure!(failed.is_empty(), "{failed:?}");
-        let passed = said.stdout.lines().filter(|l| l.starts_with("ok ")).count();
-        let said = said.out("ok group")?.out("ok idempotent")?.out("ok cooperative")?.out("ok commit")?;
-        Ok(format!("kafka-clients {SPRING}: {passed} checks passed in {:.1} s", said.took.as_secs_f64()))
-    });
+    book.row(
+        "S1-25",
+        "the Java client of that year: idempotent producer, a group over both brokers, rebalances",
+        || {
+            let both = format!("{OUTSIDE}:9092,{OUTSIDE}:9094");
+            let line = java::typed(SPRING, &both, "spring", "first")?;
+            let said = office.types(&line)?.code(0)?;
+            let failed: Vec<&str> = said.stdout.lines().filter(|l| l.starts_with("fail ")).collect();
+            ensure!(failed.is_empty(), "{failed:?}");
+            let passed = said.stdout.lines().filter(|l| l.starts_with("ok ")).count();
+            let said = said.out("ok group")?.out("ok idempotent")?.out("ok cooperative")?.out("ok commit")?;
+            Ok(format!("kafka-clients {SPRING}: {passed} checks passed in {:.1} s", said.took.as_secs_f64()))
+        },
+    );
     Ok(())
 }
 
@@ -51,17 +55,21 @@ fn interfaces(book: &mut Book, site: &Site<'_>) {
         ("kafka-get-offsets.sh", ""),
         ("kafka-metadata-quorum.sh describe --replication", "NodeId"),
     ];
-    book.row("S1-26", "cluster, topics, configurations, directories, groups, offsets, quorum are answered", || {
-        for (typed, word) in asks {
-            let (tool, rest) = typed.split_once(' ').unwrap_or((typed, ""));
-            // Some take the server first.
-            sh.types(&format!("bin/{tool} {at} {rest}"))
-                .and_then(|said| said.code(0))
-                .or_else(|_| sh.types(&format!("bin/{tool} {rest} {at}"))?.code(0))?
-                .out(word)?;
-        }
-        Ok(format!("{} kinds of questions answered", asks.len()))
-    });
+    book.row(
+        "S1-26",
+        "cluster, topics, configurations, directories, groups, offsets, quorum are answered",
+        || {
+            for (typed, word) in asks {
+                let (tool, rest) = typed.split_once(' ').unwrap_or((typed, ""));
+                // Some take the server first.
+                sh.types(&format!("bin/{tool} {at} {rest}"))
+                    .and_then(|said| said.code(0))
+                    .or_else(|_| sh.types(&format!("bin/{tool} {rest} {at}"))?.code(0))?
+                    .out(word)?;
+            }
+            Ok(format!("{} kinds of questions answered", asks.len()))
+        },
+    );
     if machine::lacking(&[Need::Jdk, Need::Maven]).is_empty() {
         book.row("S1-26", "ACLs asked of a cluster without them: Kafka's error, by Kafka's own tool", || {
             let jars = peers::install()?;
@@ -83,6 +91,9 @@ fn interfaces(book: &mut Book, site: &Site<'_>) {
                 return said.seen();
             }
         }
-        anyhow::bail!("no port serves /metrics; ports: {}", ports.split_whitespace().collect::<Vec<_>>().join(" "))
+        anyhow::bail!(
+            "no port serves /metrics; ports: {}",
+            ports.split_whitespace().collect::<Vec<_>>().join(" ")
+        )
     });
 }

@@ -23,42 +23,51 @@ pub fn go(book: &mut Book, site: &Site<'_>, release: &Release, lan: &Lan) -> Res
 
 fn leftovers(book: &mut Book, site: &Site<'_>) {
     let sh = &site.sh;
-    book.row("S1-02", "keys of ZooKeeper are ignored with one warning each; broker.id stands for node.id", || {
-        let file = site.file("old.properties");
-        fs::copy(site.file("server.properties"), &file)?;
-        without(&file, &["node.id"])?;
-        vi(
-            &file,
-            &[
-                "broker.id=0",
-                "zookeeper.connect=localhost:2181",
-                "zookeeper.connection.timeout.ms=18000",
-                "controller.quorum.voters=0@localhost:9093",
-                "advertised.listeners=PLAINTEXT://localhost:9092",
-                "log.dirs=/tmp/old-keys",
-            ],
-        )?;
-        sh.types(&format!("./bin/kafka-storage.sh format -t {ID} -c config/kraft/old.properties"))?.code(0)?;
-        site.forget_logs()?;
-        let node = sh.leaves("./bin/kafka-server-start.sh config/kraft/old.properties", "old")?;
-        node.until("Kafka Server started", 1, SOON)?;
-        let text = node.end("TERM")?;
-        for key in ["zookeeper.connect ", "zookeeper.connection.timeout.ms"] {
-            let lines: Vec<&str> = text.lines().filter(|l| l.contains("WARN") && l.contains(key)).collect();
-            ensure!(lines.len() == 1, "{key}: {lines:?}\n{}", tail(&text));
-            ensure!(lines[0].contains("is ignored"), "{lines:?}");
-        }
-        let line = text.lines().find(|l| l.contains("WARN") && l.contains("broker.id"));
-        let line = line.with_context(|| format!("no line about broker.id: {text}"))?;
-        ensure!(line.contains("node.id=0"), "{line}");
-        Ok(line.to_owned())
-    });
+    book.row(
+        "S1-02",
+        "keys of ZooKeeper are ignored with one warning each; broker.id stands for node.id",
+        || {
+            let file = site.file("old.properties");
+            fs::copy(site.file("server.properties"), &file)?;
+            without(&file, &["node.id"])?;
+            vi(
+                &file,
+                &[
+                    "broker.id=0",
+                    "zookeeper.connect=localhost:2181",
+                    "zookeeper.connection.timeout.ms=18000",
+                    "controller.quorum.voters=0@localhost:9093",
+                    "advertised.listeners=PLAINTEXT://localhost:9092",
+                    "log.dirs=/tmp/old-keys",
+                ],
+            )?;
+            sh.types(&format!("./bin/kafka-storage.sh format -t {ID} -c config/kraft/old.properties"))?
+                .code(0)?;
+            site.forget_logs()?;
+            let node = sh.leaves("./bin/kafka-server-start.sh config/kraft/old.properties", "old")?;
+            node.until("Kafka Server started", 1, SOON)?;
+            let text = node.end("TERM")?;
+            for key in ["zookeeper.connect ", "zookeeper.connection.timeout.ms"] {
+                let lines: Vec<&str> =
+                    text.lines().filter(|l| l.contains("WARN") && l.contains(key)).collect();
+                ensure!(lines.len() == 1, "{key}: {lines:?}\n{}", tail(&text));
+                ensure!(lines[0].contains("is ignored"), "{lines:?}");
+            }
+            let line = text.lines().find(|l| l.contains("WARN") && l.contains("broker.id"));
+            let line = line.with_context(|| format!("no line about broker.id: {text}"))?;
+            ensure!(line.contains("node.id=0"), "{line}");
+            Ok(line.to_owned())
+        },
+    );
 }
 
 /// As root installs and another user runs it.
 fn read_only(book: &mut Book, site: &Site<'_>) -> Result<()> {
     let (sh, nobody) = (&site.sh, site.sh.nobody());
-    sh.types("rm -rf logs; chmod -R go-w . ; mkdir -p /tmp/home && chown 65534:65534 /tmp/home && chmod 1777 /tmp")?.code(0)?;
+    sh.types(
+        "rm -rf logs; chmod -R go-w . ; mkdir -p /tmp/home && chown 65534:65534 /tmp/home && chmod 1777 /tmp",
+    )?
+    .code(0)?;
     let file = site.file("everybody.properties");
     fs::copy(site.file("server.properties"), &file)?;
     vi(
@@ -69,20 +78,26 @@ fn read_only(book: &mut Book, site: &Site<'_>) -> Result<()> {
             "log.dirs=/tmp/home/data",
         ],
     )?;
-    book.row("S1-07 S1-15", "through the link, read-only, as another user: it runs, and says where its logs went", || {
-        let own = nobody.types("touch bin/mine")?;
-        ensure!(own.code != 0, "the tree may not be written to");
-        let file = "config/kraft/everybody.properties";
-        nobody.types(&format!("./bin/kafka-storage.sh format -t {ID} -c {file}"))?.code(0)?;
-        let said = nobody.types(&format!("HOME=/tmp/home ./bin/kafka-server-start.sh -daemon {file}"))?.code(0)?;
-        let said = said.err("output goes to")?;
-        nobody.types("bin/kafka-topics.sh --list --bootstrap-server localhost:9092")?.code(0)?;
-        let user = sh.types("ps -o uid= -p $(pgrep -f kafka.Kafka)")?;
-        ensure!(user.stdout.trim() == "65534", "run by {}", user.stdout);
-        nobody.types("./bin/kafka-server-stop.sh")?.code(0)?;
-        site.gone()?;
-        said.seen()
-    });
+    book.row(
+        "S1-07 S1-15",
+        "through the link, read-only, as another user: it runs, and says where its logs went",
+        || {
+            let own = nobody.types("touch bin/mine")?;
+            ensure!(own.code != 0, "the tree may not be written to");
+            let file = "config/kraft/everybody.properties";
+            nobody.types(&format!("./bin/kafka-storage.sh format -t {ID} -c {file}"))?.code(0)?;
+            let said = nobody
+                .types(&format!("HOME=/tmp/home ./bin/kafka-server-start.sh -daemon {file}"))?
+                .code(0)?;
+            let said = said.err("output goes to")?;
+            nobody.types("bin/kafka-topics.sh --list --bootstrap-server localhost:9092")?.code(0)?;
+            let user = sh.types("ps -o uid= -p $(pgrep -f kafka.Kafka)")?;
+            ensure!(user.stdout.trim() == "65534", "run by {}", user.stdout);
+            nobody.types("./bin/kafka-server-stop.sh")?.code(0)?;
+            site.gone()?;
+            said.seen()
+        },
+    );
     Ok(())
 }
 
@@ -140,11 +155,17 @@ fn controllers(book: &mut Book, release: &Release, lan: &Lan) -> Result<()> {
         )
     };
     let file = |n: u32| format!("node{n}.properties");
-    book.row("S1-09", "the snippet as printed lacks controller.listener.names: the key and the value to write", || {
-        fs::write(sh.cwd.join(file(1)), snippet(1))?;
-        let said = sh.types(&format!("bin/kafka-storage.sh format -t {ID} -c {}", file(1)))?.code(1)?;
-        said.says("controller.listener.names")?.says("controller.listener.names=CONTROLLER")?.seen_at("names")
-    });
+    book.row(
+        "S1-09",
+        "the snippet as printed lacks controller.listener.names: the key and the value to write",
+        || {
+            fs::write(sh.cwd.join(file(1)), snippet(1))?;
+            let said = sh.types(&format!("bin/kafka-storage.sh format -t {ID} -c {}", file(1)))?.code(1)?;
+            said.says("controller.listener.names")?
+                .says("controller.listener.names=CONTROLLER")?
+                .seen_at("names")
+        },
+    );
     book.row("S1-09", "with it: controllers open one port each, a broker joins them", || {
         for n in 1..=3 {
             fs::write(sh.cwd.join(file(n)), snippet(n) + "controller.listener.names=CONTROLLER\n")?;

@@ -56,11 +56,14 @@ fn clashes(book: &mut Book, site: &Site<'_>) {
     let sh = &site.sh;
     book.row("S1-17 T-18", "the same log.dirs twice: which process holds it", || {
         let pid = sh.types("pgrep -f kafka.Kafka")?.code(0)?.stdout.trim().to_owned();
-        vi(&site.file("server2.properties"), &[
-            "listeners=PLAINTEXT://:9094,CONTROLLER://:9095",
-            &format!("controller.quorum.voters=0@{OUTSIDE}:9095"),
-            &format!("advertised.listeners=PLAINTEXT://{OUTSIDE}:9094"),
-        ])?;
+        vi(
+            &site.file("server2.properties"),
+            &[
+                "listeners=PLAINTEXT://:9094,CONTROLLER://:9095",
+                &format!("controller.quorum.voters=0@{OUTSIDE}:9095"),
+                &format!("advertised.listeners=PLAINTEXT://{OUTSIDE}:9094"),
+            ],
+        )?;
         let said = sh.types(&format!("./bin/kafka-server-start.sh {TWO}"))?.code(1)?;
         said.says("/usr/local/kafka/kraft-combined-logs")?.says(&pid)?.seen_at(&pid)
     });
@@ -123,7 +126,8 @@ fn alone_of_two(book: &mut Book, site: &Site<'_>) -> Result<()> {
     std::thread::sleep(Duration::from_secs(9));
     book.row("S1-22 T-04", "who is missing, why, how many are needed; once, not over and over", || {
         let logs = site.logs();
-        let line = logs.lines().find(|l| l.contains("Waiting for controller quorum: 1 of 2 reachable, need 2."));
+        let line =
+            logs.lines().find(|l| l.contains("Waiting for controller quorum: 1 of 2 reachable, need 2."));
         let line = line.with_context(|| tail(&logs))?;
         ensure!(line.contains(&format!("Missing: 1@{OUTSIDE}:9095")), "{line}");
         let lines = logs.lines().filter(|l| l.contains("Waiting for controller quorum")).count();
@@ -131,16 +135,21 @@ fn alone_of_two(book: &mut Book, site: &Site<'_>) -> Result<()> {
         ensure!(!logs.contains("still catching up"), "Kafka's line");
         Ok(line.to_owned())
     });
-    book.row("S1-23 T-05", "the peer: who it is, where its address is from, why not reached; seldom, no trace", || {
-        let logs = site.logs();
-        let about: Vec<&str> = logs.lines().filter(|l| l.contains("WARN") && l.contains(":9095")).collect();
-        let line = about.first().with_context(|| tail(&logs))?;
-        ensure!(line.contains("controller 1"), "who: {line}");
-        ensure!(line.contains("controller.quorum.voters"), "where from: {line}");
-        ensure!(about.len() <= 4, "{} lines: {about:?}", about.len());
-        ensure!(!logs.contains("\tat "), "a trace");
-        Ok((*line).to_owned())
-    });
+    book.row(
+        "S1-23 T-05",
+        "the peer: who it is, where its address is from, why not reached; seldom, no trace",
+        || {
+            let logs = site.logs();
+            let about: Vec<&str> =
+                logs.lines().filter(|l| l.contains("WARN") && l.contains(":9095")).collect();
+            let line = about.first().with_context(|| tail(&logs))?;
+            ensure!(line.contains("controller 1"), "who: {line}");
+            ensure!(line.contains("controller.quorum.voters"), "where from: {line}");
+            ensure!(about.len() <= 4, "{} lines: {about:?}", about.len());
+            ensure!(!logs.contains("\tat "), "a trace");
+            Ok((*line).to_owned())
+        },
+    );
     book.row("S1-22", "ottla status says the same", || {
         let said = sh.types("bin/ottla status -b localhost:9092")?;
         said.says("Waiting for controller quorum")?.seen_at("Waiting")
@@ -154,7 +163,10 @@ fn alone_of_two(book: &mut Book, site: &Site<'_>) -> Result<()> {
                 return said.seen();
             }
         }
-        anyhow::bail!("no port answers /readyz; ports: {}", ports.split_whitespace().collect::<Vec<_>>().join(" "))
+        anyhow::bail!(
+            "no port answers /readyz; ports: {}",
+            ports.split_whitespace().collect::<Vec<_>>().join(" ")
+        )
     });
     book.row("S1-04 S3-33 T-14", "two voters: they tolerate no failure", || {
         let logs = site.logs();
@@ -178,26 +190,35 @@ fn together(book: &mut Book, site: &Site<'_>) -> Result<()> {
             until("it serves", SOON, || Ok(sh.types(&typed)?.code == 0))?;
         }
         let logs = site.logs();
-        let line = logs.lines().find(|l| l.contains("Quorum formed: leader")).context("no `Quorum formed`")?;
+        let line =
+            logs.lines().find(|l| l.contains("Quorum formed: leader")).context("no `Quorum formed`")?;
         Ok(line.to_owned())
     });
     book.row("S1-17 T-18", "two nodes of one tree log into files of their own", || {
         let said = sh.types("ls logs")?.code(0)?;
         for id in [0, 1] {
-            let one = sh.types(&format!("grep -l 'node {id}\\b\\|node.id={id}\\|node.id = {id}' logs/server*.log"))?;
+            let one = sh
+                .types(&format!("grep -l 'node {id}\\b\\|node.id={id}\\|node.id = {id}' logs/server*.log"))?;
             ensure!(one.code == 0, "no file names node {id}: {}", said.stdout);
         }
-        let logs = said.stdout.split_whitespace().filter(|n| n.starts_with("server") && n.ends_with(".log")).count();
+        let logs =
+            said.stdout.split_whitespace().filter(|n| n.starts_with("server") && n.ends_with(".log")).count();
         ensure!(logs == 2, "{}", said.stdout);
         Ok(said.stdout.split_whitespace().collect::<Vec<_>>().join(" "))
     });
     book.row("S1-04", "two voters: told beside quorum status", || {
-        let typed = format!("bin/kafka-metadata-quorum.sh --bootstrap-controller {OUTSIDE}:9095 describe --status");
+        let typed =
+            format!("bin/kafka-metadata-quorum.sh --bootstrap-controller {OUTSIDE}:9095 describe --status");
         sh.types(&typed)?.code(0)?.err("tolerate no failure")?.seen_at("tolerate")
     });
     book.row("T-01 S1-19", "two nodes on one small machine: what both take", || {
         let said = sh.types("ps -o rss= -p $(pgrep -d, -f kafka.Kafka)")?.code(0)?;
-        let each: Vec<f64> = said.stdout.split_whitespace().filter_map(|n| n.parse::<f64>().ok()).map(|k| k / 1024.0).collect();
+        let each: Vec<f64> = said
+            .stdout
+            .split_whitespace()
+            .filter_map(|n| n.parse::<f64>().ok())
+            .map(|k| k / 1024.0)
+            .collect();
         ensure!(each.len() == 2 && each.iter().all(|m| *m < 50.0), "MiB: {each:?}");
         Ok(format!("{each:.1?} MiB"))
     });

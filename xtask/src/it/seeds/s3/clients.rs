@@ -75,7 +75,10 @@ pub fn files(book: &mut Book, site: &Site<'_>) -> Result<()> {
                 return said.seen();
             }
         }
-        anyhow::bail!("no port serves a page; the node listens on {}", ports.split_whitespace().collect::<Vec<_>>().join(", "))
+        anyhow::bail!(
+            "no port serves a page; the node listens on {}",
+            ports.split_whitespace().collect::<Vec<_>>().join(", ")
+        )
     });
     Ok(())
 }

@@ -21,7 +21,8 @@ pub fn killed(book: &mut Book, site: &Site<'_>, python: Option<&str>) -> Result<
     let kcat = Need::Kcat.find();
     let steady = match &kcat {
         Some(kcat) => {
-            site.tool("kafka-topics.sh --create --topic steady --partitions 2 --replication-factor 2")?.code(0)?;
+            site.tool("kafka-topics.sh --create --topic steady --partitions 2 --replication-factor 2")?
+                .code(0)?;
             let typed = format!(
                 "(for i in $(seq {STEADY}); do echo $i; sleep 0.004; done) | '{}' -P -b {BOTH} -t steady \
                  -X enable.idempotence=true -X acks=all -X linger.ms=1",
@@ -30,7 +31,10 @@ pub fn killed(book: &mut Book, site: &Site<'_>, python: Option<&str>) -> Result<
             Some(site.pc.shell(site.pc.work()).leaves(&format!("({typed})"), "steady")?)
         }
         None => {
-            book.not_run("S3-27 S3-34", &format!("the part with acks=all: the machine lacks {}", Need::Kcat.how()));
+            book.not_run(
+                "S3-27 S3-34",
+                &format!("the part with acks=all: the machine lacks {}", Need::Kcat.how()),
+            );
             None
         }
     };
@@ -49,7 +53,8 @@ pub fn killed(book: &mut Book, site: &Site<'_>, python: Option<&str>) -> Result<
     let killed = Instant::now();
     site.sh2.types("kill -9 $(pgrep -f kafka.Kafka)")?.code(0)?;
     let moved = until("leader 1 of all", SOON, || {
-        let said = site.sh1.types(&format!("bin/kafka-topics.sh --describe --bootstrap-server {ONE}:9092"))?;
+        let said =
+            site.sh1.types(&format!("bin/kafka-topics.sh --describe --bootstrap-server {ONE}:9092"))?;
         let all = partitions(&said.stdout);
         Ok(said.code == 0 && !all.is_empty() && all.iter().all(|p| p.1 == "1"))
     });
@@ -111,27 +116,35 @@ pub fn killed(book: &mut Book, site: &Site<'_>, python: Option<&str>) -> Result<
     }
     returns(book, site)?;
     if let (Some(steady), Some(kcat)) = (steady, &kcat) {
-        book.row("S3-27 S3-34 S3-36", "acks=all, idempotent, through kill and return: nothing lost, doubled or out of order", || {
-            until("all is sent", Duration::from_secs(60), || Ok(!steady.alive()))?;
-            ensure!(!steady.text().contains("ERROR") || !steady.text().contains("elivery failed"), "{}", steady.text());
-            let said = site.pc.types(&format!(
-                "'{}' -C -q -b {BOTH} -t steady -o beginning -e -f '%p %s\\n'",
-                kcat.display()
-            ))?;
-            let said = said.code(0)?;
-            let mut of: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-            for line in said.stdout.lines() {
-                let (partition, number) = line.split_once(' ').context("two words")?;
-                of.entry(partition).or_default().push(number.parse()?);
-            }
-            for (partition, numbers) in &of {
-                ensure!(numbers.is_sorted_by(|a, b| a < b), "partition {partition} is not in order");
-            }
-            let mut all: Vec<u32> = of.values().flatten().copied().collect();
-            all.sort_unstable();
-            ensure!(all == (1..=STEADY).collect::<Vec<_>>(), "{} records of {STEADY}", all.len());
-            Ok(format!("{STEADY} records, each once, in order in its partition"))
-        });
+        book.row(
+            "S3-27 S3-34 S3-36",
+            "acks=all, idempotent, through kill and return: nothing lost, doubled or out of order",
+            || {
+                until("all is sent", Duration::from_secs(60), || Ok(!steady.alive()))?;
+                ensure!(
+                    !steady.text().contains("ERROR") || !steady.text().contains("elivery failed"),
+                    "{}",
+                    steady.text()
+                );
+                let said = site.pc.types(&format!(
+                    "'{}' -C -q -b {BOTH} -t steady -o beginning -e -f '%p %s\\n'",
+                    kcat.display()
+                ))?;
+                let said = said.code(0)?;
+                let mut of: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+                for line in said.stdout.lines() {
+                    let (partition, number) = line.split_once(' ').context("two words")?;
+                    of.entry(partition).or_default().push(number.parse()?);
+                }
+                for (partition, numbers) in &of {
+                    ensure!(numbers.is_sorted_by(|a, b| a < b), "partition {partition} is not in order");
+                }
+                let mut all: Vec<u32> = of.values().flatten().copied().collect();
+                all.sort_unstable();
+                ensure!(all == (1..=STEADY).collect::<Vec<_>>(), "{} records of {STEADY}", all.len());
+                Ok(format!("{STEADY} records, each once, in order in its partition"))
+            },
+        );
     }
     if let Some((from, to)) = lecture {
         let _ = (from.end("KILL"), to.end("KILL"));
@@ -156,7 +169,9 @@ fn returns(book: &mut Book, site: &Site<'_>) -> Result<()> {
             let said = site.tool("kafka-topics.sh --describe --topic helloworld")?;
             Ok(partitions(&said.stdout).iter().all(|p| ids(&p.3) == [1, 2]))
         })?;
-        let said = site.tool("kafka-leader-election.sh --election-type preferred --all-topic-partitions")?.code(0)?;
+        let said = site
+            .tool("kafka-leader-election.sh --election-type preferred --all-topic-partitions")?
+            .code(0)?;
         let describe = site.tool("kafka-topics.sh --describe --topic helloworld")?.code(0)?;
         let leaders: Vec<String> = partitions(&describe.stdout).into_iter().map(|p| p.1).collect();
         ensure!(ids(&leaders.join(",")) == [1, 2], "leaders {leaders:?}");

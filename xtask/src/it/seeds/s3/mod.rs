@@ -48,12 +48,8 @@ pub fn replay(book: &mut Book, release: &Release) -> Result<()> {
     let one = lan.machine("ubuntu-server", &["192.168.56.101/16"], "")?;
     let two = lan.machine("ubuntu-server2", &["192.168.57.101/16"], "")?;
     let pc = lan.machine("notebook", &["192.168.56.1/16"], "")?;
-    let site = Site {
-        sh1: release.unpack(&one)?,
-        sh2: release.unpack(&two)?,
-        own: release.unpack(&pc)?,
-        pc: &pc,
-    };
+    let site =
+        Site { sh1: release.unpack(&one)?, sh2: release.unpack(&two)?, own: release.unpack(&pc)?, pc: &pc };
     nodes::last_week(book, &site)?;
     nodes::first(book, &site)?;
     nodes::second(book, &site)?;

@@ -21,11 +21,15 @@ pub fn last_week(book: &mut Book, site: &Site<'_>) -> Result<()> {
     sh.types(&format!("echo last-week | ./bin/kafka-console-producer.sh --topic week6 {at}"))?.code(0)?;
     let read = "--topic week6 --group week6 --from-beginning --max-messages 1";
     sh.types(&format!("./bin/kafka-console-consumer.sh {read} {at}"))?.code(0)?.out("last-week")?;
-    book.row("S3-37 T-11 S0-33", "from another computer: the server answers, but is advertised as localhost", || {
-        let said = site.own.types(&format!("bin/ottla doctor -b {ONE}:9092"))?;
-        ensure!(said.code != 0, "doctor finds something: {}", said.stdout);
-        said.says("localhost:9092")?.says("advertised.listeners")?.seen_at("advertise")
-    });
+    book.row(
+        "S3-37 T-11 S0-33",
+        "from another computer: the server answers, but is advertised as localhost",
+        || {
+            let said = site.own.types(&format!("bin/ottla doctor -b {ONE}:9092"))?;
+            ensure!(said.code != 0, "doctor finds something: {}", said.stdout);
+            said.says("localhost:9092")?.says("advertised.listeners")?.seen_at("advertise")
+        },
+    );
     book.row("S0-33 T-11", "a tool that cannot reach what is advertised says so, and what to change", || {
         let said = site.own.types(&format!(
             "echo x | timeout 20 bin/kafka-console-producer.sh --topic week6 --bootstrap-server {ONE}:9092 \
@@ -65,8 +69,13 @@ pub fn first(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let node = sh.leaves(&format!("./bin/kafka-server-start.sh {FILE}"), "typo")?;
         node.until("Kafka Server started", 1, SOON)?;
         let text = node.end("TERM")?;
-        let line = text.lines().find(|l| l.contains("unknown key advertised.listener")).context("no warning")?;
-        let number = fs::read_to_string(&file)?.lines().position(|l| l.starts_with("advertised.listener=")).unwrap_or(0) + 1;
+        let line =
+            text.lines().find(|l| l.contains("unknown key advertised.listener")).context("no warning")?;
+        let number = fs::read_to_string(&file)?
+            .lines()
+            .position(|l| l.starts_with("advertised.listener="))
+            .unwrap_or(0)
+            + 1;
         ensure!(line.contains("did you mean advertised.listeners?"), "{line}");
         ensure!(line.contains(&number.to_string()), "line {number}: {line}");
         ensure!(line.contains("WARN") && line.contains("listeners"), "{line}");
@@ -76,29 +85,46 @@ pub fn first(book: &mut Book, site: &Site<'_>) -> Result<()> {
     });
     without(&file, &["advertised.listener"])?;
     vi(&file, &["advertised.listeners=PLAINTEXT://192.168.56.101:9092"])?;
-    book.row("S3-16", "grep finds the cluster id in meta.properties, which is text with a first comment", || {
-        let said = sh.types(&format!("cat {DATA}/meta.properties | grep cluster.id"))?.code(0)?;
-        ensure!(said.stdout.trim() == "cluster.id=ILA_jE0YTqCofpAro5ksiQ", "{}", said.stdout);
-        let all = sh.types(&format!("cat {DATA}/meta.properties"))?.stdout;
-        ensure!(all.starts_with('#'), "{all}");
-        for key in ["version=1", "node.id=1", "directory.id="] {
-            ensure!(all.lines().any(|l| l.starts_with(key)), "{key}: {all}");
-        }
-        said.seen()
-    });
+    book.row(
+        "S3-16",
+        "grep finds the cluster id in meta.properties, which is text with a first comment",
+        || {
+            let said = sh.types(&format!("cat {DATA}/meta.properties | grep cluster.id"))?.code(0)?;
+            ensure!(said.stdout.trim() == "cluster.id=ILA_jE0YTqCofpAro5ksiQ", "{}", said.stdout);
+            let all = sh.types(&format!("cat {DATA}/meta.properties"))?.stdout;
+            ensure!(all.starts_with('#'), "{all}");
+            for key in ["version=1", "node.id=1", "directory.id="] {
+                ensure!(all.lines().any(|l| l.starts_with(key)), "{key}: {all}");
+            }
+            said.seen()
+        },
+    );
     sh.types("rm -rf logs")?;
-    book.row("S3-09 S3-14 S3-13", "it starts with a space in the list of roles and one recovery thread", || {
-        sh.types(START)?.code(0)?.no_out()?.no_err()?.seen()
-    });
-    book.row("S3-15 T-17", "at start: offsets are kept on one replica though 2 are configured, and how to raise it", || {
-        let logs = Site::logs(sh)?;
-        let line = logs.lines().find(|l| l.contains("__consumer_offsets has RF 1")).with_context(|| tail(&logs))?;
-        ensure!(line.contains("ottla topic set-rf __consumer_offsets 2"), "{line}");
-        Ok(line.to_owned())
-    });
+    book.row(
+        "S3-09 S3-14 S3-13",
+        "it starts with a space in the list of roles and one recovery thread",
+        || sh.types(START)?.code(0)?.no_out()?.no_err()?.seen(),
+    );
+    book.row(
+        "S3-15 T-17",
+        "at start: offsets are kept on one replica though 2 are configured, and how to raise it",
+        || {
+            let logs = Site::logs(sh)?;
+            let line = logs
+                .lines()
+                .find(|l| l.contains("__consumer_offsets has RF 1"))
+                .with_context(|| tail(&logs))?;
+            ensure!(line.contains("ottla topic set-rf __consumer_offsets 2"), "{line}");
+            Ok(line.to_owned())
+        },
+    );
     book.row("S3-32 T-14", "a single controller is warned of", || {
         let logs = Site::logs(sh)?;
-        Ok(logs.lines().find(|l| l.contains("no fault tolerance for metadata")).context("no warning")?.to_owned())
+        Ok(logs
+            .lines()
+            .find(|l| l.contains("no fault tolerance for metadata"))
+            .context("no warning")?
+            .to_owned())
     });
     Ok(())
 }
@@ -169,7 +195,8 @@ pub fn second(book: &mut Book, site: &Site<'_>) -> Result<()> {
         sh.types(START)?.code(0)?.no_out()?.no_err()?;
         until("two brokers", SOON, || {
             let said = site.tool("kafka-broker-api-versions.sh")?;
-            Ok(said.stdout.contains(&format!("{ONE}:9092 (id: 1")) && said.stdout.contains(&format!("{TWO}:9092 (id: 2")))
+            Ok(said.stdout.contains(&format!("{ONE}:9092 (id: 1"))
+                && said.stdout.contains(&format!("{TWO}:9092 (id: 2")))
         })
         .map(|took| format!("both brokers listed after {} ms", took.as_millis()))
     });
@@ -186,21 +213,32 @@ pub fn second(book: &mut Book, site: &Site<'_>) -> Result<()> {
         said.seen()
     });
     // The disk is replaced: the same id with a new directory id comes back, and its replicas are filled.
-    book.row("S3-17", "formatted anew as a registered broker: accepted as a new disk, replicas fetched", || {
-        site.tool("kafka-topics.sh --create --topic disk --partitions 1 --replication-factor 2")?.code(0)?;
-        site.sh1.types(&format!("seq 1 100 | ./bin/kafka-console-producer.sh --topic disk --bootstrap-server {BOTH}"))?.code(0)?;
-        sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
-        gone(sh)?;
-        sh.types(&format("ILA_jE0YTqCofpAro5ksiQ"))?.code(0)?;
-        sh.types(START)?.code(0)?;
-        until("two replicas in sync", SOON, || {
-            let said = site.tool("kafka-topics.sh --describe --topic disk")?;
-            Ok(super::super::partitions(&said.stdout).iter().all(|(_, _, _, isr)| super::super::ids(isr) == [1, 2]))
-        })?;
-        let bytes = fs::metadata(site_file(sh, "disk-0/00000000000000000000.log"))?.len();
-        ensure!(bytes > 0, "its log is empty");
-        Ok(format!("in sync again, {bytes} bytes fetched"))
-    });
+    book.row(
+        "S3-17",
+        "formatted anew as a registered broker: accepted as a new disk, replicas fetched",
+        || {
+            site.tool("kafka-topics.sh --create --topic disk --partitions 1 --replication-factor 2")?
+                .code(0)?;
+            site.sh1
+                .types(&format!(
+                    "seq 1 100 | ./bin/kafka-console-producer.sh --topic disk --bootstrap-server {BOTH}"
+                ))?
+                .code(0)?;
+            sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
+            gone(sh)?;
+            sh.types(&format("ILA_jE0YTqCofpAro5ksiQ"))?.code(0)?;
+            sh.types(START)?.code(0)?;
+            until("two replicas in sync", SOON, || {
+                let said = site.tool("kafka-topics.sh --describe --topic disk")?;
+                Ok(super::super::partitions(&said.stdout)
+                    .iter()
+                    .all(|(_, _, _, isr)| super::super::ids(isr) == [1, 2]))
+            })?;
+            let bytes = fs::metadata(site_file(sh, "disk-0/00000000000000000000.log"))?.len();
+            ensure!(bytes > 0, "its log is empty");
+            Ok(format!("in sync again, {bytes} bytes fetched"))
+        },
+    );
     Ok(())
 }
 
@@ -209,26 +247,31 @@ fn site_file(sh: &Shell<'_>, name: &str) -> std::path::PathBuf {
 }
 
 pub fn sockets(book: &mut Book, site: &Site<'_>) {
-    book.row("S3-20 S3-12", "node 1 listens on 9092 and 9093, node 2 on 9092 alone and is connected to 9093", || {
-        let listens = |sh: &Shell<'_>| -> Result<Vec<String>> {
-            let pid = sh.types("pgrep -f kafka.Kafka")?.code(0)?.stdout.trim().to_owned();
-            let said = sh.types(&format!("netstat -nap | grep {pid}/"))?.code(0)?;
-            let mut ports: Vec<String> = said
-                .stdout
-                .lines()
-                .filter(|l| l.contains("LISTEN") && l.starts_with("tcp"))
-                .filter_map(|l| Some(l.split_whitespace().nth(3)?.to_owned()))
-                .collect();
-            ports.sort();
-            Ok(ports)
-        };
-        let (one, two) = (listens(&site.sh1)?, listens(&site.sh2)?);
-        ensure!(one == [":::9092", ":::9093"], "node 1: {one:?}");
-        ensure!(two == [":::9092"], "node 2: {two:?}");
-        let said = site.sh2.types("netstat -nap | grep ESTABLISHED")?;
-        let line = said.stdout.lines().find(|l| l.contains(&format!("{ONE}:9093"))).context("no connection")?;
-        Ok(format!("{one:?} {two:?}; {line}"))
-    });
+    book.row(
+        "S3-20 S3-12",
+        "node 1 listens on 9092 and 9093, node 2 on 9092 alone and is connected to 9093",
+        || {
+            let listens = |sh: &Shell<'_>| -> Result<Vec<String>> {
+                let pid = sh.types("pgrep -f kafka.Kafka")?.code(0)?.stdout.trim().to_owned();
+                let said = sh.types(&format!("netstat -nap | grep {pid}/"))?.code(0)?;
+                let mut ports: Vec<String> = said
+                    .stdout
+                    .lines()
+                    .filter(|l| l.contains("LISTEN") && l.starts_with("tcp"))
+                    .filter_map(|l| Some(l.split_whitespace().nth(3)?.to_owned()))
+                    .collect();
+                ports.sort();
+                Ok(ports)
+            };
+            let (one, two) = (listens(&site.sh1)?, listens(&site.sh2)?);
+            ensure!(one == [":::9092", ":::9093"], "node 1: {one:?}");
+            ensure!(two == [":::9092"], "node 2: {two:?}");
+            let said = site.sh2.types("netstat -nap | grep ESTABLISHED")?;
+            let line =
+                said.stdout.lines().find(|l| l.contains(&format!("{ONE}:9093"))).context("no connection")?;
+            Ok(format!("{one:?} {two:?}; {line}"))
+        },
+    );
     book.row("S3-19", "ps finds kafka.Kafka with the file, as scripts look for it", || {
         let said = site.sh1.types("ps ax | grep -i 'kafka\\.Kafka' | grep -v grep")?.code(0)?;
         said.out("config/kraft/server.properties")?.seen()
