@@ -77,7 +77,7 @@ pub struct Release {
 
 impl Release {
     fn pack() -> Result<Release> {
-        dist::run()?;
+        dist::run(false)?;
         let mut archives: Vec<PathBuf> = fs::read_dir(process::target().join("dist"))?
             .flatten()
             .map(|entry| entry.path())
