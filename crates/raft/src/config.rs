@@ -45,6 +45,8 @@ pub struct Config {
     pub auto_join: bool,
     /// Runs early when the leader's endpoint refuses connections; not in Kafka.
     pub early_election: bool,
+    /// Runs soon after a start without a leader; not in Kafka.
+    pub early_start: bool,
 }
 
 impl Config {
@@ -70,6 +72,7 @@ impl Config {
             fetch_snapshot_max_bytes: 1 << 20,
             auto_join: false,
             early_election: true,
+            early_start: true,
         }
     }
 

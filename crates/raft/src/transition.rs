@@ -7,7 +7,9 @@ use ottla_records::mutant;
 
 use crate::message::{ChangeResponse, Response};
 use crate::node::Node;
-use crate::role::{Candidate, Follower, Leader, Prospective, Resigned, Role, Tally, Unattached};
+use crate::role::{
+    Candidate, EARLY_STEP_MS, Follower, Leader, Prospective, Resigned, Role, Tally, Unattached,
+};
 use crate::watermark::Progress;
 use crate::{
     Body, Control, Effect, Election, Endpoints, Fault, LeaderAndEpoch, Millis, NEVER, ReplicaKey, invariants,
@@ -36,7 +38,10 @@ impl Node {
             let endpoints = leader.map(|id| self.voters().endpoints(id)).unwrap_or_default();
             self.role = match leader {
                 Some(leader) if !endpoints.is_empty() => self.new_follower(now, leader, endpoints, voted),
-                _ => Role::Unattached(Unattached { leader, voted, election_at }),
+                _ => {
+                    let election_at = self.first_election(now, election_at);
+                    Role::Unattached(Unattached { leader, voted, election_at })
+                }
             };
         }
         self.persist();
@@ -52,6 +57,17 @@ impl Node {
 
     fn persist(&mut self) {
         self.effects.push_back(Effect::PersistElection(self.election()));
+    }
+
+    /// When a node that begins without a leader runs. Nothing is known yet of a leader whose time would have to run
+    /// out: if there is one, the voters that hear from it refuse the pre-vote, and name it. So those who begin
+    /// together need not wait for each other's timeouts. Not in Kafka.
+    fn first_election(&mut self, now: Millis, patient: Millis) -> Millis {
+        if !self.config.early_start {
+            return patient;
+        }
+        // Time to find out who leads.
+        now + EARLY_STEP_MS + self.early_turn(None)
     }
 
     /// A moment in [T, 2T) from now.

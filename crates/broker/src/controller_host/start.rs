@@ -308,6 +308,7 @@ fn replica_config(config: &NodeConfig, dirs: &Dirs, controllers: &[Listener]) ->
         fetch_snapshot_max_bytes: quorum.fetch_snapshot_max_bytes,
         auto_join: quorum.auto_join,
         early_election: quorum.early_election,
+        early_start: quorum.early_election,
         ..ottla_raft::Config::new(dirs.cluster_id.clone(), config.node_id, dirs.metadata_dir_id)
     };
     ReplicaConfig {

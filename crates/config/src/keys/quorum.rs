@@ -61,7 +61,7 @@ keys! {
     Long "metadata.max.retention.ms" = "604800000", Any, High, ReadOnly, Served,
         "Snapshots older than this, and what they cover, are deleted.";
     Boolean internal "ottla.early.election.enable" = "true", Any, Low, ReadOnly, Served,
-        "Not in Kafka. A voter whose leader's endpoint refuses connections starts an election at once, not after the fetch timeout.";
+        "Not in Kafka. A voter whose leader's endpoint refuses connections starts an election at once, not after the fetch timeout; one that begins without a leader asks for votes at once, not after the election timeout.";
     Boolean internal "ottla.early.fencing.enable" = "true", Any, Low, ReadOnly, Served,
         "Not in Kafka. The active controller fences a broker whose connection broke and whose listener refuses another at once, not after the session timeout. One that is started again meanwhile is let in as soon as it shows that it holds the directories of the former life.";
     Boolean internal "ottla.voter.change.enable" = "false", Any, Low, ReadOnly, Served,

@@ -8,7 +8,7 @@ use crate::role::Role;
 use crate::{Destination, Endpoints, Millis, NEVER, ReplicaKey, Request, SnapshotId};
 
 /// Between the early runs of two voters whose leader is gone: a pre-vote and a vote with their writes fit in.
-const EARLY_STEP_MS: Millis = 40;
+pub(crate) const EARLY_STEP_MS: Millis = 40;
 
 /// A snapshot on its way here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,9 +49,7 @@ impl Node {
     /// that they do not split the votes. It is only a hint: should the leader live, the pre-vote of the
     /// others, who hear from it, keeps everything as it is.
     pub fn handle_peer_refused(&mut self, now: Millis, peer: i32) {
-        let own = self.config.node_id;
-        let rank = self.voters().ids().filter(|id| *id != peer && *id < own).count() as Millis;
-        let wait = rank * EARLY_STEP_MS + self.random.below(EARLY_STEP_MS / 2);
+        let wait = self.early_turn(Some(peer));
         let longest = self.voters().len() as Millis * EARLY_STEP_MS;
         if self.config.early_election
             && let Role::Follower(role) = &mut self.role
@@ -64,6 +62,13 @@ impl Node {
             }
         }
         self.drive(now);
+    }
+
+    /// How long this voter lets those with lower ids run first; `gone` does not.
+    pub(crate) fn early_turn(&mut self, gone: Option<i32>) -> Millis {
+        let own = self.config.node_id;
+        let rank = self.voters().ids().filter(|id| Some(*id) != gone && *id < own).count() as Millis;
+        rank * EARLY_STEP_MS + self.random.below(EARLY_STEP_MS / 2)
     }
 
     pub(crate) fn drive_follower(&mut self, now: Millis) -> Millis {

@@ -10,6 +10,7 @@ mod tally;
 mod unattached;
 
 pub use candidate::Candidate;
+pub(crate) use follower::EARLY_STEP_MS;
 pub use follower::{Download, Follower};
 pub use leader::{Adding, Leader, ParkedFetch, Removing};
 pub use prospective::Prospective;

@@ -46,5 +46,5 @@ macro_rules! transcripts {
 
 transcripts! {
     single_voter unattached prospective candidate leader follower resigned observer voters snapshot restart
-    shutdown refused
+    shutdown refused hasty
 }

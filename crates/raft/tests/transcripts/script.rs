@@ -177,6 +177,7 @@ impl Stage {
         config.can_become_voter = !line.has("broker");
         config.auto_join = line.has("join");
         config.early_election = !line.has("patient");
+        config.early_start = line.has("hasty");
         let mut voters = History::default();
         let mut kraft_versions = History::default();
         if line.has("dynamic") {

@@ -1,10 +1,15 @@
 //! `ottla dev`: a cluster for trying out. Formats its directory when that is empty, never touches anything else.
 
+macro_rules! say {
+    ($($line:tt)*) => { super::say(format_args!($($line)*)) };
+}
+
 mod changes;
 mod one;
 mod several;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -88,6 +93,11 @@ impl Shape {
             Some(c) => format!("{} broker{} and {c} controller{}", self.nodes, s(self.nodes), s(c)),
         }
     }
+}
+
+/// A line on standard output. The cluster goes on when nobody reads it any more (`ottla dev | head`).
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 pub(crate) fn run(args: &[OsString]) -> ExitCode {

@@ -55,9 +55,9 @@ pub(super) fn serve(place: Place, shape: Shape, port: u16, started: Instant) -> 
     on_enter(sender.clone());
     look_on(&cluster, sender);
     watch(&mut cluster, &events, &binary.display().to_string(), offset)?;
-    println!("Stopping.");
+    say!("Stopping.");
     cluster.stop_all(STOP).map_err(said)?;
-    println!("Stopped.");
+    say!("Stopped.");
     Ok(())
 }
 
@@ -97,21 +97,19 @@ fn wait_ready(cluster: &mut Cluster, events: &Receiver<Event>) -> Result<(), Str
 fn greet(cluster: &Cluster, place: &Place, shape: Shape, started: Instant) {
     let bootstrap = cluster.bootstrap();
     let first = bootstrap.split(',').next().unwrap_or_default();
-    println!("Ottla is ready in {} ms: {}.\n", started.elapsed().as_millis(), shape.shown());
-    println!("  bootstrap    {bootstrap}");
-    println!("  data         {}", place.shown());
-    println!("  cluster id   {}\n", cluster.cluster_id());
+    say!("Ottla is ready in {} ms: {}.\n", started.elapsed().as_millis(), shape.shown());
+    say!("  bootstrap    {bootstrap}");
+    say!("  data         {}", place.shown());
+    say!("  cluster id   {}\n", cluster.cluster_id());
     for node in cluster.nodes() {
-        println!("  {}", shown(node));
+        say!("  {}", shown(node));
     }
-    println!("\nTry, with any Kafka client:");
-    println!("  kcat -b {bootstrap} -L");
-    println!("  echo hello | kcat -b {first} -t greetings -P");
-    println!("  kcat -b {first} -t greetings -C -e\n");
-    println!(
-        "kill -9 a node: what happens stands below. Enter starts it again; Ctrl-C stops all, and the same"
-    );
-    println!("command goes on with the same data.\n");
+    say!("\nTry, with any Kafka client:");
+    say!("  kcat -b {bootstrap} -L");
+    say!("  echo hello | kcat -b {first} -t greetings -P");
+    say!("  kcat -b {first} -t greetings -C -e\n");
+    say!("kill -9 a node: what happens stands below. Enter starts it again; Ctrl-C stops all, and the same");
+    say!("command goes on with the same data.\n");
 }
 
 fn shown(node: &Node) -> String {
@@ -129,7 +127,7 @@ fn watch(
     offset: UtcOffset,
 ) -> Result<(), String> {
     let said = |error: anyhow::Error| format!("{error:#}");
-    let tell = |line: &str| println!("{} {line}", clock(offset));
+    let tell = |line: &str| say!("{} {line}", clock(offset));
     let mut known = Look::default();
     let mut pids: Vec<(i32, u32)> = cluster.nodes().iter().filter_map(|n| Some((n.id, n.pid()?))).collect();
     loop {

@@ -1,9 +1,9 @@
 //! What the quorum says, and what committed metadata means here: partitions are opened, led, followed and deleted.
 
 use ottla_log::{Log, OpenOptions, PartitionDir};
-use ottla_metadata::Delta;
 use ottla_metadata::delta::LocalPartition;
 use ottla_metadata::image::LeaderRecovery;
+use ottla_metadata::{Delta, Image};
 use ottla_replication::Broker;
 use ottla_replication::leader::{Assignment, Recovery};
 
@@ -137,6 +137,17 @@ impl World {
         for delta in process.loader.publish() {
             self.apply(node, delta);
         }
+        let Some(process) = &mut self.nodes[node].process else { return };
+        if process.serves {
+            return;
+        }
+        let status = process.replica.status();
+        let committed = status.high_watermark;
+        if status.leader.is_some() && committed > 0 && process.loader.last_offset() + 1 >= committed {
+            process.serves = true;
+            let whole = Delta::between(Image::default(), process.image.clone());
+            self.apply(node, whole);
+        }
     }
 
     fn apply(&mut self, node: usize, delta: Delta) {
@@ -152,7 +163,7 @@ impl World {
         process.brokers = image.brokers.values().map(|known| (known.id, broker(known))).collect();
         process.image = image;
         process.life.look(&process.image, id);
-        if process.closed.is_some() || !process.life.is_broker {
+        if !process.serves || process.closed.is_some() || !process.life.is_broker {
             return;
         }
         let local = delta.local_changes(id);

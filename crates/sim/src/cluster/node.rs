@@ -74,6 +74,9 @@ pub struct Process {
     /// What the checkpoints said when the process began.
     found: BTreeMap<(String, i32), (i64, i64)>,
     pub clean: bool,
+    /// Whether its partitions are open: not before its image is what was committed when it found its leader. An older
+    /// one could name it the only replica in sync of a partition that has two.
+    pub serves: bool,
     /// Set once the logs are closed for good: recovery points and high watermarks.
     pub closed: Option<(Vec<CheckpointEntry>, Vec<CheckpointEntry>)>,
     /// Partitions that lay here were not opened after an unclean stop: who comes next has to check them.
@@ -160,6 +163,7 @@ impl Node {
             checkpoint_at: now + 3_000,
             found,
             clean: shutdown.is_some(),
+            serves: false,
             closed: None,
             unchecked: false,
         });
