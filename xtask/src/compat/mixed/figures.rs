@@ -74,11 +74,11 @@ fn measured(leads: System) -> Result<()> {
     let mut restarts = Vec::new();
     let mut swaps = Vec::new();
     let mut ours = Vec::new();
-    for round in 0..ROUNDS {
-        restarts.push(step(&mut nodes, &java, A, round)?);
-        swaps.push(step(&mut nodes, &java, O, round)?);
-        ours.push(step(&mut nodes, &java, O, round)?);
-        step(&mut nodes, &java, A, round)?;
+    for _ in 0..ROUNDS {
+        restarts.push(step(&mut nodes, &java, A)?);
+        swaps.push(step(&mut nodes, &java, O)?);
+        ours.push(step(&mut nodes, &java, O)?);
+        step(&mut nodes, &java, A)?;
     }
     ensure!(kind(&nodes, nodes.controller()?) == leads, "the leader changed meanwhile: try again");
     let middle = |steps: &[Step]| {
@@ -106,10 +106,12 @@ fn measured(leads: System) -> Result<()> {
 }
 
 /// The node is stopped, is this program from now on, and is back in every ISR.
-fn step(nodes: &mut Nodes, java: &Java, to: System, round: usize) -> Result<Step> {
+fn step(nodes: &mut Nodes, java: &Java, to: System) -> Result<Step> {
     let from = kind(nodes, NODE);
     let dir = nodes.dir().to_path_buf();
-    let book = dir.join(format!("figures-{round}.book"));
+    let book = dir.join("figures.book");
+    // Of the step before.
+    let _ = std::fs::remove_file(&book);
     let words = ["produce", WRITTEN, "java", &book.display().to_string()];
     let producer = Program::start(&dir, "figures-producer", java.command(&nodes.bootstrap(), &words))?;
     // The client has warmed up, and what it waited for at first is no silence.
@@ -141,5 +143,5 @@ fn step(nodes: &mut Nodes, java: &Java, to: System, round: usize) -> Result<Step
 fn acknowledges(book: &Path, more: usize) -> Result<()> {
     let lines = || std::fs::read_to_string(book).map_or(0, |text| text.lines().count());
     let before = lines();
-    programs::until("acknowledged", Duration::from_secs(60), || Ok(lines() >= before + more))
+    programs::until("acknowledged", Duration::from_secs(120), || Ok(lines() >= before + more))
 }

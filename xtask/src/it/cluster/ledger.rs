@@ -20,8 +20,9 @@ use crate::frame;
 use crate::machine::Need;
 use crate::process;
 
-/// How long one record may wait for its acknowledgement before its writer gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one record may wait for its acknowledgement before its writer gives up. On a busy machine a JVM alone takes half a
+/// minute to start; what was lost stays lost for longer.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long one request may wait: a leader that stands still shall be left soon.
 const ANSWER: Duration = Duration::from_secs(3);
 /// How long a writer that was asked to end still tries the record at hand.
