@@ -27,8 +27,10 @@ usage: ottla COMMAND [ARGUMENTS]
   status, health [-b HOST:PORT,...] [-o json]       a cluster on one screen, and in one exit code
   doctor [-b ...] | doctor --before-move FILE       what would not work: a cluster, a node of Apache Kafka
   topic list | describe | create | delete | grow | set | set-rf
+  group list | describe | members | reset | delete
   produce, consume -t TOPIC                         records from and to a pipe, with kcat's letters
   config init | check | explain | migrate           configuration files
+  completion bash | zsh | fish, man [NAME]          words for the shell, manual pages
   kafka-storage random-uuid | format | info ...     as bin/kafka-storage.sh
   kafka-server-start [-daemon] FILE [--override property=value]*
   kafka-server-stop [--process-role ROLE] [--node-id ID]

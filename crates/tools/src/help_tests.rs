@@ -4,8 +4,9 @@
 use crate::args::argparse;
 use crate::runtime::Out;
 use crate::{
-    client_metrics, cluster, configs, consumer_groups, features, get_offsets, groups, leader_election,
-    log_dirs, metadata_quorum, reassign, topics,
+    acls, client_metrics, cluster, configs, consumer_groups, delegation_tokens, features, get_offsets,
+    groups, leader_election, log_dirs, metadata_quorum, reassign, replica_verification, share_groups,
+    streams_reset, topics, transactions,
 };
 
 fn digest(text: &[u8]) -> u64 {
@@ -25,6 +26,10 @@ fn tables_are_kafkas_byte_for_byte() {
         ("reassign", reassign::parser(), 0x8335cf7a4810d75b_u64),
         ("client_metrics", client_metrics::parser(), 0x54591fd65704404a_u64),
         ("log_dirs", log_dirs::parser(), 0x2c6e7f345cce15ff_u64),
+        ("delegation_tokens", delegation_tokens::parser(), 0x1a43a39684c87bb9_u64),
+        ("share_groups", share_groups::parser(), 0xd9345f888f800373_u64),
+        ("streams_reset", streams_reset::parser(), 0x79776a5fcc5a076a_u64),
+        ("replica_verification", replica_verification::parser(), 0x3d976388d8da8b72_u64),
     ] {
         let help = parser.help();
         assert_eq!(digest(help.as_bytes()), seen, "{name}:\n{help}");
@@ -50,6 +55,13 @@ fn blocks_are_kafkas_byte_for_byte() {
         (cluster::parser(), "cluster-id", 0x717dfe593567170c_u64),
         (cluster::parser(), "unregister", 0x2d47e934edc87a21_u64),
         (cluster::parser(), "list-endpoints", 0xf49f29f612cfc4d5_u64),
+        (transactions::parser(), "", 0x51c6c093eff1de37_u64),
+        (transactions::parser(), "list", 0xb6bfa7083fcc6e0d_u64),
+        (transactions::parser(), "describe", 0xb32725bf50edc99a_u64),
+        (transactions::parser(), "describe-producers", 0x712738e855480c63_u64),
+        (transactions::parser(), "abort", 0xede05f529e34e8bd_u64),
+        (transactions::parser(), "find-hanging", 0xc13feda48987e281_u64),
+        (transactions::parser(), "forceTerminateTransaction", 0x183df3b4fe612053_u64),
         (features::parser(), "", 0x26841a221d6d2b6a_u64),
         (features::parser(), "describe", 0x50bbd10a94d54377_u64),
         (features::parser(), "upgrade", 0xd74969c04ab71dfd_u64),
@@ -61,4 +73,14 @@ fn blocks_are_kafkas_byte_for_byte() {
         let help = help(&parser, command);
         assert_eq!(digest(&help), seen, "{command}:\n{}", String::from_utf8_lossy(&help));
     }
+}
+
+#[test]
+fn the_help_of_acls_is_kafkas_but_for_the_order_of_operations() {
+    // Kafka lists the operations in another order each time it runs.
+    let help = acls::parser().help();
+    let (operations, rest): (Vec<&str>, Vec<&str>) =
+        help.split_inclusive('\n').partition(|line| line.trim_start_matches(' ').starts_with('\t'));
+    assert_eq!(operations.len(), 14);
+    assert_eq!(digest(rest.concat().as_bytes()), 0x3097e25974a8e525_u64, "{help}");
 }

@@ -6,4 +6,4 @@ pub mod argparse;
 mod gone;
 pub mod jopt;
 mod lines;
-mod nearest;
+pub(crate) mod nearest;

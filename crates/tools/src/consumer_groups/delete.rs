@@ -52,11 +52,19 @@ async fn delete(cluster: &Cluster, group: &str) -> Result<(), Thrown> {
 type Results = BTreeMap<TopicPartition, Result<(), ErrorCode>>;
 
 pub(super) async fn offsets(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
-    let group = found.value("group").unwrap_or_default();
+    of_topics(cluster, found.value("group").unwrap_or_default(), &found.values("topic"), out).await
+}
+
+/// Deletes the offsets of a group in topics, or in some of their partitions (`topic:0,1`).
+pub(crate) async fn of_topics(
+    cluster: &Cluster,
+    group: &str,
+    topics: &[&str],
+    out: &mut Out,
+) -> Result<(), Failure> {
     let mut results = Results::new();
     let mut partitions: BTreeSet<TopicPartition> = BTreeSet::new();
-    let (with, without): (Vec<&str>, Vec<&str>) =
-        found.values("topic").into_iter().partition(|topic| topic.contains(':'));
+    let (with, without): (Vec<&str>, Vec<&str>) = topics.iter().partition(|topic| topic.contains(':'));
     for arg in with {
         partitions.extend(plan::topic_with_partitions(arg)?);
     }
@@ -73,7 +81,27 @@ pub(super) async fn offsets(cluster: &Cluster, found: &Found, out: &mut Out) -> 
             }
         }
     }
-    let top = delete_offsets(cluster, group, &partitions, &mut results).await?;
+    finish(cluster, group, &partitions, results, out).await
+}
+
+/// The same for partitions.
+pub(crate) async fn of_partitions(
+    cluster: &Cluster,
+    group: &str,
+    partitions: BTreeSet<TopicPartition>,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    finish(cluster, group, &partitions, Results::new(), out).await
+}
+
+async fn finish(
+    cluster: &Cluster,
+    group: &str,
+    partitions: &BTreeSet<TopicPartition>,
+    mut results: Results,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let top = delete_offsets(cluster, group, partitions, &mut results).await?;
     match top {
         ErrorCode::None => writeln!(out, "Request succeeded for deleting offsets from group {group}.")?,
         ErrorCode::InvalidGroupId

@@ -73,10 +73,39 @@ fn may_show(group: &Group, rows: usize, out: &mut Out) -> Result<bool, Failure> 
 
 async fn rows(cluster: &Cluster, group: &Group) -> Result<Vec<OffsetRow>, Failure> {
     let committed = server::committed(cluster, &group.id).await.map_err(rethrown)?;
-    let mut all: BTreeSet<&TopicPartition> = committed.keys().collect();
-    all.extend(group.members.iter().flat_map(|member| &member.assignment));
-    let ends = ends(cluster, &all).await?;
+    let ends = ends(cluster, &partitions_of(group, &committed)).await?;
     Ok(table(group, &committed, &ends))
+}
+
+/// The partitions that a group has to do with.
+pub(crate) fn partitions_of<'a>(
+    group: &'a Group,
+    committed: &'a BTreeMap<TopicPartition, (i64, Option<i32>)>,
+) -> BTreeSet<&'a TopicPartition> {
+    let owned = group.members.iter().flat_map(|member| &member.assignment);
+    committed.keys().chain(owned).collect()
+}
+
+/// Those of the partitions that have a leader, and the topics that are no more.
+pub(crate) async fn led<'a>(
+    cluster: &Cluster,
+    partitions: &BTreeSet<&'a TopicPartition>,
+) -> Result<(Vec<&'a TopicPartition>, Vec<String>), Thrown> {
+    let names: BTreeSet<&str> = partitions.iter().map(|at| &*at.topic).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let metadata = if names.is_empty() { Default::default() } else { cluster.metadata(Some(&names)).await? };
+    let mut led: BTreeSet<(&str, i32)> = BTreeSet::new();
+    let mut gone = Vec::new();
+    for topic in &metadata.topics {
+        let name = topic.name.as_deref().unwrap_or_default();
+        if topic.error_code != 0 {
+            gone.push(name.to_owned());
+        }
+        let alive = topic.partitions.iter().filter(|at| at.leader_id >= 0);
+        led.extend(alive.map(|at| (name, at.partition_index)));
+    }
+    let led = partitions.iter().copied().filter(|at| led.contains(&(&*at.topic, at.partition)));
+    Ok((led.collect(), gone))
 }
 
 /// Where partitions end; a partition without a leader has no end to tell.
@@ -99,7 +128,7 @@ async fn ends(
 
 /// The rows of a group: members with most partitions first, then what nobody owns; within one owner by topic and
 /// partition.
-pub(super) fn table(
+pub(crate) fn table(
     group: &Group,
     committed: &BTreeMap<TopicPartition, (i64, Option<i32>)>,
     ends: &BTreeMap<TopicPartition, i64>,

@@ -32,19 +32,20 @@ pub(super) fn list(groups: &[ListedGroup], with_type: bool, with_state: bool) ->
 
 /// One row of a group's offsets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct OffsetRow {
-    pub(super) topic: String,
-    pub(super) partition: i32,
-    pub(super) leader_epoch: Option<i32>,
-    pub(super) offset: Option<i64>,
-    pub(super) end: Option<i64>,
-    pub(super) member: String,
-    pub(super) host: String,
-    pub(super) client: String,
+pub(crate) struct OffsetRow {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) leader_epoch: Option<i32>,
+    pub(crate) offset: Option<i64>,
+    pub(crate) end: Option<i64>,
+    pub(crate) member: String,
+    pub(crate) host: String,
+    pub(crate) client: String,
 }
 
 impl OffsetRow {
-    fn lag(&self) -> Option<i64> {
+    /// How many records are behind it; unknown without an offset or an end.
+    pub(crate) fn lag(&self) -> Option<i64> {
         let offset = self.offset.filter(|offset| *offset != -1)?;
         Some(self.end? - offset)
     }
@@ -193,7 +194,7 @@ fn instance(member: &Member) -> &str {
 }
 
 /// `topic:0,1;other:2`.
-pub(super) fn assignment(partitions: &[TopicPartition]) -> String {
+pub(crate) fn assignment(partitions: &[TopicPartition]) -> String {
     if partitions.is_empty() {
         return MISSING.to_owned();
     }
@@ -253,7 +254,7 @@ pub(super) fn state(group: &Group, verbose: bool) -> String {
 }
 
 /// Offsets to which groups are reset, in the order given.
-pub(super) fn resets(groups: &[(String, Vec<(TopicPartition, i64)>)]) -> String {
+pub(crate) fn resets(groups: &[(String, Vec<(TopicPartition, i64)>)]) -> String {
     let group_width = groups.iter().map(|(group, _)| length(group)).max().unwrap_or(0).max(15);
     let partitions = groups.iter().flat_map(|(_, offsets)| offsets);
     let topic_width = partitions.map(|(at, _)| length(&at.topic)).max().unwrap_or(0).max(15);
@@ -281,7 +282,7 @@ pub(super) fn resets(groups: &[(String, Vec<(TopicPartition, i64)>)]) -> String 
 }
 
 /// What became of each partition whose offsets were to be deleted; -1 stands for a topic as a whole.
-pub(super) fn deleted(rows: &[(TopicPartition, Result<(), String>)]) -> String {
+pub(crate) fn deleted(rows: &[(TopicPartition, Result<(), String>)]) -> String {
     let width = rows.iter().map(|(at, _)| length(&at.topic)).max().unwrap_or(0).max(15);
     let mut text = String::new();
     let mut line = |topic: &str, partition: &str, status: &str| {

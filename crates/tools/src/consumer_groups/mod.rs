@@ -1,12 +1,12 @@
 //! `kafka-consumer-groups`: groups listed, described and deleted, their offsets reset and deleted.
 
-mod delete;
-mod describe;
-mod layout;
+pub(crate) mod delete;
+pub(crate) mod describe;
+pub(crate) mod layout;
 mod list;
-mod options;
-mod plan;
-mod reset;
+pub(crate) mod options;
+pub(crate) mod plan;
+pub(crate) mod reset;
 pub(crate) mod server;
 #[cfg(test)]
 mod tests;

@@ -131,21 +131,16 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
     if !found.has("validate-regex") {
         p.check_required(found, &["bootstrap-server"])?;
     }
-    // joptsimple's availableIf: an option that means nothing without another one.
-    for (option, with) in [
-        ("members", &["describe"][..]),
-        ("verbose", &["describe"]),
-        ("offsets", &["describe"]),
-        ("state", &["describe", "list"]),
-        ("type", &["list"]),
-    ] {
-        if found.has(option) && !with.iter().any(|other| found.has(other)) {
-            let message =
-                format!("Option(s) [{option}] are unavailable given other options on the command line");
-            return Err(Stop::error(message)
-                .and_err(format!("    next: give --{option} together with --{}", with.join(" or --"))));
-        }
-    }
+    available(
+        found,
+        &[
+            ("members", &["describe"][..]),
+            ("verbose", &["describe"]),
+            ("offsets", &["describe"]),
+            ("state", &["describe", "list"]),
+            ("type", &["list"]),
+        ],
+    )?;
     let has_scope = found.has("group") || found.has("all-groups");
     let scopes = "[group], [all-groups]";
     if found.has("describe") {
@@ -197,6 +192,19 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
     if ACTIONS.iter().filter(|action| found.has(action)).count() != 1 {
         let actions: Vec<String> = ACTIONS.iter().map(|action| format!("--{action}")).collect();
         return Err(p.usage(format!("Command must include exactly one action: {}", actions.join(", "))));
+    }
+    Ok(())
+}
+
+/// joptsimple's `availableIf`: options that mean nothing without one of others.
+pub(crate) fn available(found: &Found, rules: &[(&str, &[&str])]) -> Result<(), Stop> {
+    for (option, with) in rules {
+        if found.has(option) && !with.iter().any(|other| found.has(other)) {
+            let message =
+                format!("Option(s) [{option}] are unavailable given other options on the command line");
+            return Err(Stop::error(message)
+                .and_err(format!("    next: give --{option} together with --{}", with.join(" or --"))));
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use ottla_client::TopicPartition;
 use crate::runtime::{Thrown, java};
 
 /// Offsets by partition.
-pub(super) type Offsets = BTreeMap<TopicPartition, i64>;
+pub(crate) type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// `topic:0,1,2`.
 pub(crate) fn topic_with_partitions(arg: &str) -> Result<Vec<TopicPartition>, Thrown> {
@@ -40,7 +40,7 @@ fn hash_code(at: &TopicPartition) -> u32 {
 }
 
 /// Requested offsets brought between the beginning and the end of each log; what was changed is told.
-pub(super) fn within(requested: &Offsets, starts: &Offsets, ends: &Offsets) -> (Offsets, Vec<String>) {
+pub(crate) fn within(requested: &Offsets, starts: &Offsets, ends: &Offsets) -> (Offsets, Vec<String>) {
     let mut warnings = Vec::new();
     let mut offsets = Offsets::new();
     for (at, &offset) in requested {
@@ -66,7 +66,7 @@ pub(super) fn within(requested: &Offsets, starts: &Offsets, ends: &Offsets) -> (
 }
 
 /// Committed offsets shifted by `by`.
-pub(super) fn shifted(
+pub(crate) fn shifted(
     partitions: &[TopicPartition],
     committed: &BTreeMap<TopicPartition, (i64, Option<i32>)>,
     by: i64,
@@ -228,7 +228,7 @@ fn offset_minutes(text: &str) -> Option<i64> {
 }
 
 /// `PnDTnHnMnS` in ms (Java's `Duration.parse`).
-pub(super) fn duration_ms(text: &str) -> Result<i64, Thrown> {
+pub(crate) fn duration_ms(text: &str) -> Result<i64, Thrown> {
     duration(text).ok_or_else(|| {
         Thrown::new("java.time.format.DateTimeParseException", "Text cannot be parsed to a Duration")
             .caused("    next: write it as P7D, PT12H, PT30M or P1DT2H3M4.5S")

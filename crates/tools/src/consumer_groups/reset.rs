@@ -68,10 +68,10 @@ pub(super) async fn reset(
 impl Reset<'_> {
     async fn inactive(&mut self, group: &str, out: &mut Out) -> Result<Offsets, Failure> {
         let partitions = self.partitions(group).await?;
-        let known = self.check(&partitions).await?;
+        let known = check(self.cluster, &partitions).await?;
         let offsets = self.prepare(group, &partitions, out).await?;
         if self.found.has("execute") && !offsets.is_empty() {
-            self.commit(group, &offsets, known).await?;
+            commit(self.cluster, group, &offsets, known).await?;
         }
         Ok(offsets)
     }
@@ -89,48 +89,7 @@ impl Reset<'_> {
             }
             return Ok(Vec::new());
         }
-        let (with, without): (Vec<&str>, Vec<&str>) =
-            self.found.values("topic").into_iter().partition(|topic| topic.contains(':'));
-        let mut partitions = Vec::new();
-        for arg in with {
-            partitions.extend(plan::topic_with_partitions(arg)?);
-        }
-        let names: BTreeSet<&str> = without.into_iter().collect();
-        for topic in server::topics(self.cluster, &names).await?.topics {
-            let name = topic.name.unwrap_or_default();
-            partitions.extend(
-                topic.partitions.iter().map(|at| TopicPartition::new(name.as_str(), at.partition_index)),
-            );
-        }
-        Ok(partitions)
-    }
-
-    /// Every partition must be there and have a leader.
-    async fn check(&self, partitions: &[TopicPartition]) -> Result<MetadataResponse, Failure> {
-        let names: BTreeSet<&str> = partitions.iter().map(|at| &*at.topic).collect();
-        let known = server::topics(self.cluster, &names).await.map_err(rethrown)?;
-        let mut leaders: BTreeMap<TopicPartition, i32> = BTreeMap::new();
-        for topic in &known.topics {
-            let name = topic.name.as_deref().unwrap_or_default();
-            for at in &topic.partitions {
-                leaders.insert(TopicPartition::new(name, at.partition_index), at.leader_id);
-            }
-        }
-        let list = |wrong: &dyn Fn(&TopicPartition) -> bool| {
-            let wrong = partitions.iter().filter(|at| wrong(at)).map(ToString::to_string);
-            wrong.collect::<Vec<_>>().join(",")
-        };
-        let missing = list(&|at| !leaders.contains_key(at));
-        if !missing.is_empty() {
-            let class = exception::class(ErrorCode::UnknownTopicOrPartition);
-            return Err(Thrown::new(class, format!("The partitions \"{missing}\" do not exist")).into());
-        }
-        let leaderless = list(&|at| leaders.get(at).is_some_and(|leader| *leader < 0));
-        if !leaderless.is_empty() {
-            let class = exception::class(ErrorCode::LeaderNotAvailable);
-            return Err(Thrown::new(class, format!("The partitions \"{leaderless}\" have no leader")).into());
-        }
-        Ok(known)
+        Ok(named(self.cluster, &self.found.values("topic")).await?)
     }
 
     async fn prepare(
@@ -142,7 +101,7 @@ impl Reset<'_> {
         let found = self.found;
         if let Some(offset) = found.long("to-offset") {
             let wanted = partitions.iter().map(|at| (at.clone(), offset)).collect();
-            return self.within(&wanted).await;
+            return Ok(within(self.cluster, &wanted).await?);
         }
         if found.has("to-earliest") {
             return Ok(server::offsets(self.cluster, partitions, OffsetSpec::Earliest).await?);
@@ -152,33 +111,23 @@ impl Reset<'_> {
         }
         if let Some(by) = found.long("shift-by") {
             let committed = server::committed(self.cluster, group).await.map_err(rethrown)?;
-            return self.within(&plan::shifted(partitions, &committed, by)?).await;
+            return Ok(within(self.cluster, &plan::shifted(partitions, &committed, by)?).await?);
         }
         if let Some(text) = found.value("to-datetime") {
-            return self.at(partitions, plan::date_time(text)?, out).await;
+            return at_time(self.cluster, partitions, plan::date_time(text)?, out).await;
         }
         if let Some(text) = found.value("by-duration") {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-            return self.at(partitions, now.saturating_sub(plan::duration_ms(text)?), out).await;
+            let then = now_ms().saturating_sub(plan::duration_ms(text)?);
+            return at_time(self.cluster, partitions, then, out).await;
         }
-        if let Some(file) = found.value("from-file") {
-            let bytes = std::fs::read_to_string(file).map_err(|error| {
-                let class = match error.kind() {
-                    std::io::ErrorKind::NotFound => "java.nio.file.NoSuchFileException",
-                    std::io::ErrorKind::PermissionDenied => "java.nio.file.AccessDeniedException",
-                    _ => "java.io.IOException",
-                };
-                Thrown::new("java.lang.RuntimeException", format!("{class}: {file}"))
-                    .caused(&format!("{error}\n    next: check the path given with --from-file"))
-            })?;
-            let mut plan = plan::from_csv(&bytes, &found.values("group"))?;
+        if let Some(path) = found.value("from-file") {
+            let mut plan = plan::from_csv(&file(path)?, &found.values("group"))?;
             let Some(wanted) = plan.remove(group) else {
                 writeln!(out, "{}", error_line(&format!("No reset plan for group {group} found")))?;
                 self.has_failed = true;
                 return Ok(Offsets::new());
             };
-            return self.within(&wanted).await;
+            return Ok(within(self.cluster, &wanted).await?);
         }
         if found.has("to-current") {
             let committed = server::committed(self.cluster, group).await.map_err(rethrown)?;
@@ -198,93 +147,166 @@ impl Reset<'_> {
         );
         Err(self.parser.usage(message).into())
     }
+}
 
-    async fn within(&self, wanted: &Offsets) -> Result<Offsets, Failure> {
-        let starts = server::offsets(self.cluster, wanted.keys(), OffsetSpec::Earliest).await?;
-        let ends = server::offsets(self.cluster, wanted.keys(), OffsetSpec::Latest).await?;
-        let (offsets, warnings) = plan::within(wanted, &starts, &ends);
-        for warning in warnings {
-            runtime::log("WARN", &warning, "org.apache.kafka.tools.OffsetsUtils");
-        }
-        Ok(offsets)
+/// The partitions that `topic` and `topic:0,1` mean.
+pub(crate) async fn named(cluster: &Cluster, topics: &[&str]) -> Result<Vec<TopicPartition>, Thrown> {
+    let (with, without): (Vec<&str>, Vec<&str>) = topics.iter().partition(|topic| topic.contains(':'));
+    let mut partitions = Vec::new();
+    for arg in with {
+        partitions.extend(plan::topic_with_partitions(arg)?);
     }
-
-    /// The first offset at or after a time; a partition that has none goes to its end.
-    async fn at(
-        &self,
-        partitions: &[TopicPartition],
-        timestamp: i64,
-        out: &mut Out,
-    ) -> Result<Offsets, Failure> {
-        let found = server::offsets(self.cluster, partitions, OffsetSpec::Timestamp(timestamp)).await?;
-        let (mut offsets, mut without) = (Offsets::new(), Vec::new());
-        for (at, offset) in found {
-            if offset >= 0 {
-                offsets.insert(at, offset);
-            } else {
-                without.push((at, ()));
-            }
-        }
-        let without = plan::java_order(without);
-        for (at, ()) in &without {
-            writeln!(
-                out,
-                "\nWarn: Partition {} from topic {} is empty. Falling back to latest known offset.",
-                at.partition, at.topic
-            )?;
-        }
-        let partitions = without.iter().map(|(at, ())| at);
-        offsets.extend(server::offsets(self.cluster, partitions, OffsetSpec::Latest).await?);
-        Ok(offsets)
+    let names: BTreeSet<&str> = without.into_iter().collect();
+    for topic in server::topics(cluster, &names).await?.topics {
+        let name = topic.name.unwrap_or_default();
+        let own = topic.partitions.iter();
+        partitions.extend(own.map(|at| TopicPartition::new(name.as_str(), at.partition_index)));
     }
+    Ok(partitions)
+}
 
-    async fn commit(&self, group: &str, offsets: &Offsets, known: MetadataResponse) -> Result<(), Failure> {
-        let known = if known.topics.is_empty() {
-            let names = offsets.keys().map(|at| &*at.topic).collect();
-            server::topics(self.cluster, &names).await?
+/// Offsets brought into the logs; what is changed is logged.
+pub(crate) async fn within(cluster: &Cluster, wanted: &Offsets) -> Result<Offsets, Thrown> {
+    let starts = server::offsets(cluster, wanted.keys(), OffsetSpec::Earliest).await?;
+    let ends = server::offsets(cluster, wanted.keys(), OffsetSpec::Latest).await?;
+    let (offsets, warnings) = plan::within(wanted, &starts, &ends);
+    for warning in warnings {
+        runtime::log("WARN", &warning, "org.apache.kafka.tools.OffsetsUtils");
+    }
+    Ok(offsets)
+}
+
+/// The first offset at or after a time; a partition that has none goes to its end.
+pub(crate) async fn at_time(
+    cluster: &Cluster,
+    partitions: &[TopicPartition],
+    timestamp: i64,
+    out: &mut Out,
+) -> Result<Offsets, Failure> {
+    let found = server::offsets(cluster, partitions, OffsetSpec::Timestamp(timestamp)).await?;
+    let (mut offsets, mut without) = (Offsets::new(), Vec::new());
+    for (at, offset) in found {
+        if offset >= 0 {
+            offsets.insert(at, offset);
         } else {
-            known
+            without.push((at, ()));
+        }
+    }
+    let without = plan::java_order(without);
+    for (at, ()) in &without {
+        writeln!(
+            out,
+            "\nWarn: Partition {} from topic {} is empty. Falling back to latest known offset.",
+            at.partition, at.topic
+        )?;
+    }
+    let partitions = without.iter().map(|(at, ())| at);
+    offsets.extend(server::offsets(cluster, partitions, OffsetSpec::Latest).await?);
+    Ok(offsets)
+}
+
+/// The milliseconds since 1970, now.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The text of a plan's file.
+pub(crate) fn file(path: &str) -> Result<String, Thrown> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let class = match error.kind() {
+            std::io::ErrorKind::NotFound => "java.nio.file.NoSuchFileException",
+            std::io::ErrorKind::PermissionDenied => "java.nio.file.AccessDeniedException",
+            _ => "java.io.IOException",
         };
-        let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
-        for (at, offset) in offsets {
-            if topics.last().is_none_or(|topic| topic.name != *at.topic) {
-                let topic = known.topics.iter().find(|topic| topic.name.as_deref() == Some(&at.topic));
-                topics.push(OffsetCommitRequestTopic {
-                    name: at.topic.to_string(),
-                    topic_id: topic.map(|topic| topic.topic_id).unwrap_or_default(),
-                    partitions: Vec::new(),
-                });
-            }
-            let topic = topics.last_mut().expect("one has just been put there");
-            topic.partitions.push(OffsetCommitRequestPartition {
-                partition_index: at.partition,
-                committed_offset: *offset,
-                committed_leader_epoch: -1,
-                committed_metadata: Some(String::new()),
+        Thrown::new("java.lang.RuntimeException", format!("{class}: {path}"))
+            .caused(&format!("{error}\n    next: check the path given with --from-file"))
+    })
+}
+
+/// Every partition must be there and have a leader.
+pub(crate) async fn check(
+    cluster: &Cluster,
+    partitions: &[TopicPartition],
+) -> Result<MetadataResponse, Thrown> {
+    let names: BTreeSet<&str> = partitions.iter().map(|at| &*at.topic).collect();
+    let known = server::topics(cluster, &names).await.map_err(rethrown)?;
+    let mut leaders: BTreeMap<TopicPartition, i32> = BTreeMap::new();
+    for topic in &known.topics {
+        let name = topic.name.as_deref().unwrap_or_default();
+        for at in &topic.partitions {
+            leaders.insert(TopicPartition::new(name, at.partition_index), at.leader_id);
+        }
+    }
+    let list = |wrong: &dyn Fn(&TopicPartition) -> bool| {
+        let wrong = partitions.iter().filter(|at| wrong(at)).map(ToString::to_string);
+        wrong.collect::<Vec<_>>().join(",")
+    };
+    let missing = list(&|at| !leaders.contains_key(at));
+    if !missing.is_empty() {
+        let class = exception::class(ErrorCode::UnknownTopicOrPartition);
+        return Err(Thrown::new(class, format!("The partitions \"{missing}\" do not exist")));
+    }
+    let leaderless = list(&|at| leaders.get(at).is_some_and(|leader| *leader < 0));
+    if !leaderless.is_empty() {
+        let class = exception::class(ErrorCode::LeaderNotAvailable);
+        return Err(Thrown::new(class, format!("The partitions \"{leaderless}\" have no leader")));
+    }
+    Ok(known)
+}
+
+/// Commits offsets for a group that has no members.
+pub(crate) async fn commit(
+    cluster: &Cluster,
+    group: &str,
+    offsets: &Offsets,
+    known: MetadataResponse,
+) -> Result<(), Thrown> {
+    let known = if known.topics.is_empty() {
+        let names = offsets.keys().map(|at| &*at.topic).collect();
+        server::topics(cluster, &names).await?
+    } else {
+        known
+    };
+    let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
+    for (at, offset) in offsets {
+        if topics.last().is_none_or(|topic| topic.name != *at.topic) {
+            let topic = known.topics.iter().find(|topic| topic.name.as_deref() == Some(&at.topic));
+            topics.push(OffsetCommitRequestTopic {
+                name: at.topic.to_string(),
+                topic_id: topic.map(|topic| topic.topic_id).unwrap_or_default(),
+                partitions: Vec::new(),
             });
         }
-        let request = OffsetCommitRequest {
-            group_id: group.to_owned(),
-            generation_id_or_member_epoch: -1,
-            topics,
-            ..OffsetCommitRequest::default()
-        };
-        let answer = self.cluster.coordinator(CoordinatorKind::Group, group, &request).await;
-        let answer = answer.map_err(Thrown::from)?;
-        let mut failed: Vec<(TopicPartition, i16)> = Vec::new();
-        for topic in &answer.topics {
-            let of_id = known.topics.iter().find(|known| known.topic_id == topic.topic_id);
-            let name = match topic.name.as_str() {
-                "" => of_id.and_then(|topic| topic.name.as_deref()).unwrap_or_default(),
-                name => name,
-            };
-            let wrong = topic.partitions.iter().filter(|at| at.error_code != 0);
-            failed.extend(wrong.map(|at| (TopicPartition::new(name, at.partition_index), at.error_code)));
-        }
-        let failed = plan::java_order(failed);
-        let Some((_, code)) = failed.first() else { return Ok(()) };
-        let partitions = runtime::java_list(failed.iter().map(|(at, _)| at));
-        let message = format!("Failed altering group offsets for the following partitions: {partitions}");
-        Err(Thrown::of_item(*code, Some(&message)).expect_err("the code is not 0").into())
+        let topic = topics.last_mut().expect("one has just been put there");
+        topic.partitions.push(OffsetCommitRequestPartition {
+            partition_index: at.partition,
+            committed_offset: *offset,
+            committed_leader_epoch: -1,
+            committed_metadata: Some(String::new()),
+        });
     }
+    let request = OffsetCommitRequest {
+        group_id: group.to_owned(),
+        generation_id_or_member_epoch: -1,
+        topics,
+        ..OffsetCommitRequest::default()
+    };
+    let answer = cluster.coordinator(CoordinatorKind::Group, group, &request).await;
+    let answer = answer.map_err(Thrown::from)?;
+    let mut failed: Vec<(TopicPartition, i16)> = Vec::new();
+    for topic in &answer.topics {
+        let of_id = known.topics.iter().find(|known| known.topic_id == topic.topic_id);
+        let name = match topic.name.as_str() {
+            "" => of_id.and_then(|topic| topic.name.as_deref()).unwrap_or_default(),
+            name => name,
+        };
+        let wrong = topic.partitions.iter().filter(|at| at.error_code != 0);
+        failed.extend(wrong.map(|at| (TopicPartition::new(name, at.partition_index), at.error_code)));
+    }
+    let failed = plan::java_order(failed);
+    let Some((_, code)) = failed.first() else { return Ok(()) };
+    let partitions = runtime::java_list(failed.iter().map(|(at, _)| at));
+    let message = format!("Failed altering group offsets for the following partitions: {partitions}");
+    Err(Thrown::of_item(*code, Some(&message)).expect_err("the code is not 0"))
 }

@@ -4,6 +4,8 @@
 mod cat;
 pub mod config;
 mod doctor;
+mod group;
+mod handbook;
 mod status;
 mod topic;
 mod view;
@@ -17,10 +19,13 @@ use crate::Tool;
 #[must_use]
 pub fn find(name: &str) -> Option<Tool> {
     Some(match name {
+        "completion" => handbook::completion,
         "config" => config::run,
         "consume" => cat::consume,
         "doctor" => doctor::run,
+        "group" => group::run,
         "health" => status::health,
+        "man" => handbook::man,
         "produce" => cat::produce,
         "status" => status::status,
         "topic" => topic::run,

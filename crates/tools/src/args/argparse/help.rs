@@ -160,6 +160,9 @@ impl Parser {
     }
 
     fn commands_text(&self) -> String {
+        if let Some(metavar) = self.sub_metavar {
+            return metavar.to_owned();
+        }
         let names: Vec<&str> = self.subcommands.iter().filter_map(|sub| sub.command).collect();
         format!("{{{}}}", names.join(","))
     }

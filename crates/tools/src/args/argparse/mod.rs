@@ -219,6 +219,8 @@ pub struct Parser {
     subcommands: Vec<Parser>,
     sub_dest: String,
     sub_title: String,
+    /// What usage and help call the subcommands; else they are listed.
+    sub_metavar: Option<&'static str>,
     old: Vec<(&'static str, &'static str, String)>,
 }
 
@@ -237,6 +239,7 @@ impl Parser {
             subcommands: Vec::new(),
             sub_dest: String::new(),
             sub_title: String::new(),
+            sub_metavar: None,
             old: Vec::new(),
         }
     }
@@ -312,6 +315,12 @@ impl Parser {
     pub fn subcommands_titled(mut self, dest: &str, title: &str) -> Parser {
         self.sub_title = title.to_owned();
         self.subcommands(dest)
+    }
+
+    /// What usage and help call the subcommands, in place of the list of them.
+    pub fn subcommands_metavar(mut self, metavar: &'static str) -> Parser {
+        self.sub_metavar = Some(metavar);
+        self
     }
 
     /// One more subcommand. Like argparse4j's it shows defaults only if it is asked to itself.

@@ -1,0 +1,140 @@
+//! The options of `kafka-streams-groups`, and which of them go together.
+
+use crate::args::jopt::{Found, Kind, Parser};
+use crate::consumer_groups::options::available;
+use crate::runtime::{Out, Stop};
+
+const ABOUT: &str = "This tool helps to list, or describe streams groups.";
+const ACTIONS: [&str; 5] = ["list", "describe", "reset-offsets", "delete", "delete-offsets"];
+pub(super) const SCENARIOS: [&str; 8] = [
+    "to-offset",
+    "to-datetime",
+    "by-duration",
+    "to-earliest",
+    "to-latest",
+    "to-current",
+    "shift-by",
+    "from-file",
+];
+
+pub(crate) fn parser() -> Parser {
+    let mut p = Parser::new();
+    p.takes("bootstrap-server", "REQUIRED: The server(s) to connect to.", "server to connect to", Kind::Text);
+    p.takes("group", "The streams group we wish to act on.", "streams group", Kind::Text);
+    p.takes("input-topic", "The input topic whose committed offset should be deleted or reset. In `reset-offsets` case, partitions can be specified using this format: `topic1:0,1,2`, where 0,1,2 are the partition to be included in the process. Multiple input topics can be specified. Supported operations: delete-offsets, reset-offsets.", "topic", Kind::Text);
+    p.flag("all-input-topics", "Consider all source topics used in the topology of the group. Supported operations: delete-offsets, reset-offsets.");
+    p.flag("list", "List all streams groups.");
+    p.flag("describe", "Describe streams group and list offset lag related to given group.");
+    p.flag("all-groups", "Apply to all streams groups.");
+    p.flag("delete", "Pass in groups to delete topic partition offsets and ownership information over the entire streams group. For instance --group g1 --group g2");
+    p.flag("delete-offsets", "Delete offsets of streams group. Supports one streams group at the time, and multiple topics.");
+    p.takes("timeout", "The timeout that can be set for some use cases. For example, it can be used when describing the group to specify the maximum amount of time in milliseconds to wait before the group stabilizes.", "timeout (ms)", Kind::Long).default(30000);
+    p.takes("command-config", "Property file containing configs to be passed to Admin Client.", "command config property file", Kind::Text);
+    p.may_take("state", "When specified with '--list', it displays the state of all groups. It can also be used to list groups with specific states. Valid values are Empty, NotReady, Stable, Assigning, Reconciling, and Dead.", "", Kind::Text);
+    p.flag("members", "Describe members of the group. This option may be used with the '--describe' option only.");
+    p.flag("offsets", "Describe the group and list all topic partitions in the group along with their offset information.This is the default sub-action and may be used with the '--describe' option only.");
+    p.flag("reset-offsets", "Reset offsets of streams group. The instances should be inactive.\nHas 2 execution options: --dry-run to plan which offsets to reset, and --execute to update the offsets.\nIf you use --execute, all internal topics linked to the group will also be deleted.\nYou must choose one of the following reset specifications: --to-datetime, --by-duration, --to-earliest, --to-latest, --shift-by, --from-file, --to-current, --to-offset.\nTo define the scope use --all-input-topics or --input-topic. One scope must be specified unless you use '--from-file'.\nFails if neither '--dry-run' nor '--execute' is specified.");
+    p.takes("to-offset", "Reset offsets to a specific offset.", "offset", Kind::Long);
+    p.takes("from-file", "Reset offsets to values defined in CSV file.", "path to CSV file", Kind::Text);
+    p.takes("to-datetime", "Reset offsets to offset from datetime. Format: 'YYYY-MM-DDThh:mm:ss.sss'", "datetime", Kind::Text);
+    p.takes("by-duration", "Reset offsets to offset by duration from current timestamp. Format: 'PnDTnHnMnS'", "duration", Kind::Text);
+    p.flag("to-earliest", "Reset offsets to earliest offset.");
+    p.flag("to-latest", "Reset offsets to latest offset.");
+    p.flag("to-current", "Reset offsets to current offset.");
+    p.takes("shift-by", "Reset offsets shifting current offset by 'n', where 'n' can be positive or negative.", "number-of-offsets", Kind::Long);
+    p.takes("delete-internal-topic", "Delete specified internal topic of the streams group. Supported operations: reset-offsets.This option is applicable only when --execute is used.", "", Kind::Text);
+    p.flag("delete-all-internal-topics", "Delete all internal topics linked to the streams group. Supported operations: reset-offsets, delete.With reset-offsets, this option is applicable only when --execute is used.");
+    p.flag("verbose", "Use with --describe --state  to show group epoch and target assignment epoch.\nUse with --describe --members to show for each member the member epoch, target assignment epoch, current assignment, target assignment, and whether member is still using the classic rebalance protocol.\nUse with --describe --offsets  and --describe  to show leader epochs for each partition.");
+    p.flag("dry-run", "Only show results without executing changes on streams group. Supported operations: reset-offsets.");
+    p.flag("execute", "Execute operation. Supported operations: reset-offsets.");
+    p.flag("export", "Export operation execution to a CSV file. Supported operations: reset-offsets.");
+    p
+}
+
+pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop> {
+    available(
+        found,
+        &[
+            ("members", &["describe"][..]),
+            ("offsets", &["describe"]),
+            ("state", &["list", "describe"]),
+            ("verbose", &["describe"]),
+        ],
+    )?;
+    p.help_or_version(found, ABOUT, out)?;
+    p.check_required(found, &["bootstrap-server"])?;
+    let refuse = |wrong: bool, message: &str| if wrong { Err(p.usage(message)) } else { Ok(()) };
+    let has = |name: &str| found.has(name);
+    let scoped = has("group") || has("all-groups");
+    if has("describe") {
+        refuse(!scoped, "Option [describe] takes one of these options: [all-groups], [group]")?;
+        refuse(
+            ["members", "offsets", "state"].iter().filter(|option| has(option)).count() > 1,
+            "Option [describe] takes at most one of these options: [members], [offsets], [state]",
+        )?;
+        refuse(found.has_argument("state"), "Option [describe] does not take a value for [state]")?;
+    }
+    if has("delete") {
+        refuse(!scoped, "Option [delete] takes one of these options: [all-groups], [group]")?;
+        refuse(
+            has("input-topic") || has("all-input-topics"),
+            "Kafka Streams does not support topic-specific offset deletion from a streams group.",
+        )?;
+    }
+    if has("delete-offsets") {
+        refuse(
+            !(has("input-topic") || has("all-input-topics")) || !has("group"),
+            "Option [delete-offsets] takes the [group] and one of these options: [all-input-topics], [input-topic]",
+        )?;
+        let groups = found.values("group");
+        refuse(
+            groups.len() > 1,
+            &format!(
+                "Option [delete-offsets] supports only one [group] at a time, but found: [{}]",
+                groups.join(", ")
+            ),
+        )?;
+    }
+    if has("reset-offsets") {
+        refuse(
+            has("dry-run") && has("execute"),
+            "Option [reset-offsets] only accepts one of [execute] and [dry-run]",
+        )?;
+        refuse(
+            !has("dry-run") && !has("execute"),
+            "Option [reset-offsets] takes the option: [execute] or [dry-run]",
+        )?;
+        refuse(!scoped, "Option [reset-offsets] takes one of these options: [all-groups], [group]")?;
+        for scenario in SCENARIOS {
+            let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
+            p.check_invalid(found, scenario, &others)?;
+        }
+    }
+    if has("delete-all-internal-topics") {
+        refuse(
+            !has("reset-offsets") && !has("delete"),
+            "Option [delete-all-internal-topics] takes one of these options: [delete], [reset-offsets]",
+        )?;
+        refuse(
+            has("reset-offsets") && !has("execute"),
+            "Option [delete-all-internal-topics] takes [execute] when [reset-offsets] is used.",
+        )?;
+    } else {
+        refuse(
+            has("delete-internal-topic") && !(has("reset-offsets") && has("execute")),
+            "Option [delete-internal-topic] takes [reset-offsets] when [execute] is used.",
+        )?;
+    }
+    refuse(
+        (has("dry-run") || has("execute")) && !has("reset-offsets"),
+        "Only Option [reset-offsets] accepts [execute] or [dry-run]",
+    )?;
+    p.check_invalid(found, "list", &["members", "offsets"])?;
+    p.check_invalid(found, "group", &["all-groups"])?;
+    p.check_invalid(found, "group", &["list"])?;
+    p.check_invalid(found, "input-topic", &["list", "describe", "delete"])?;
+    refuse(
+        ACTIONS.iter().filter(|action| has(action)).count() != 1,
+        "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, or --delete-offsets.",
+    )
+}
