@@ -71,12 +71,23 @@ pub fn lay_out() -> Result<()> {
     let binary = tree.join("bin/ottla");
     copy(&server::binary(), &binary, 0o755)?;
     match machine::on_path("strip") {
-        Some(strip) => process::checked(Command::new(strip).arg(&binary), Duration::from_secs(60)).map(drop),
-        None => {
-            eprintln!("dist: the program keeps its symbols (lacking: strip, in binutils)");
-            Ok(())
+        Some(strip) => {
+            process::checked(Command::new(strip).arg(&binary), Duration::from_secs(60))?;
         }
+        None => eprintln!("dist: the program keeps its symbols (lacking: strip, in binutils)"),
     }
+    handbook(&binary, &tree.join("share"))
+}
+
+/// Words for shells and manual pages, as the program itself gives them.
+fn handbook(binary: &Path, share: &Path) -> Result<()> {
+    let limit = Duration::from_secs(60);
+    fs::create_dir_all(share.join("completions"))?;
+    for (shell, file) in [("bash", "ottla.bash"), ("zsh", "_ottla"), ("fish", "ottla.fish")] {
+        let script = process::checked(Command::new(binary).args(["completion", shell]), limit)?;
+        fs::write(share.join("completions").join(file), script)?;
+    }
+    process::checked(Command::new(binary).args(["man", "--dir"]).arg(share.join("man")), limit).map(drop)
 }
 
 /// Every `kafka-x.sh` has the name `kafka-x` too, as packages of Kafka have it.

@@ -74,14 +74,6 @@ fn run(name: &str, args: &[OsString]) -> Option<ExitCode> {
 }
 
 fn unknown(command: &str) -> ExitCode {
-    let plain = command.strip_suffix(".sh").unwrap_or(command);
-    let plain = plain.strip_prefix("kafka-").unwrap_or(plain);
-    if ottla_tools::WAITING.contains(&plain) {
-        eprintln!(
-            "kafka-{plain} is not in this release of Ottla yet (docs/STATUS.md has the list).\n    next: use Apache Kafka's own kafka-{plain}.sh with --bootstrap-server; it works against this server"
-        );
-    } else {
-        eprintln!("unknown command '{command}'\n{USAGE}");
-    }
+    eprintln!("unknown command '{command}'\n{USAGE}");
     ExitCode::from(1)
 }

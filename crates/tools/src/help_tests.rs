@@ -6,7 +6,7 @@ use crate::runtime::Out;
 use crate::{
     acls, client_metrics, cluster, configs, consumer_groups, delegation_tokens, features, get_offsets,
     groups, leader_election, log_dirs, metadata_quorum, reassign, replica_verification, share_groups,
-    streams_reset, topics, transactions,
+    streams_groups, streams_reset, topics, transactions,
 };
 
 fn digest(text: &[u8]) -> u64 {
@@ -28,6 +28,7 @@ fn tables_are_kafkas_byte_for_byte() {
         ("log_dirs", log_dirs::parser(), 0x2c6e7f345cce15ff_u64),
         ("delegation_tokens", delegation_tokens::parser(), 0x1a43a39684c87bb9_u64),
         ("share_groups", share_groups::parser(), 0xd9345f888f800373_u64),
+        ("streams_groups", streams_groups::parser(), 0x6df7006e164fa9a9_u64),
         ("streams_reset", streams_reset::parser(), 0x79776a5fcc5a076a_u64),
         ("replica_verification", replica_verification::parser(), 0x3d976388d8da8b72_u64),
     ] {

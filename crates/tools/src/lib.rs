@@ -37,6 +37,7 @@ pub mod runtime;
 pub mod server_stop;
 pub mod share_groups;
 pub mod storage;
+pub mod streams_groups;
 pub mod streams_reset;
 pub mod topics;
 pub mod transactions;
@@ -76,6 +77,7 @@ pub fn find(name: &str) -> Option<Tool> {
         "reassign-partitions" => reassign::run,
         "metadata-quorum" => metadata_quorum::run,
         "share-groups" => share_groups::run,
+        "streams-groups" => streams_groups::run,
         "streams-application-reset" => streams_reset::run,
         "topics" => topics::run,
         "transactions" => transactions::run,
@@ -127,12 +129,10 @@ pub const KAFKA_TOOLS: &[&str] = &[
     "share-groups",
     "storage",
     "streams-application-reset",
+    "streams-groups",
     "topics",
     "transactions",
     "verifiable-consumer",
     "verifiable-producer",
     "verifiable-share-consumer",
 ];
-
-/// Kafka's tools that are not there yet; they answer with that.
-pub const WAITING: &[&str] = &["streams-groups"];

@@ -84,7 +84,7 @@ pub(crate) fn shifted(
 ///
 /// # Errors
 /// What Java's CSV reader finds wrong, with the line.
-pub(super) fn from_csv(text: &str, groups: &[&str]) -> Result<BTreeMap<String, Offsets>, Thrown> {
+pub(crate) fn from_csv(text: &str, groups: &[&str]) -> Result<BTreeMap<String, Offsets>, Thrown> {
     let lines: Vec<&str> =
         text.trim_end_matches('\n').split('\n').map(|line| line.trim_end_matches('\r')).collect();
     let is_short = lines.first().is_some_and(|line| fields(line).len() <= 3);
@@ -143,7 +143,7 @@ fn fields(line: &str) -> Vec<String> {
 }
 
 /// The plan as a file: Java's CSV writer quotes what is long or has something to quote.
-pub(super) fn to_csv(groups: &[(String, Vec<(TopicPartition, i64)>)], with_group: bool) -> String {
+pub(crate) fn to_csv(groups: &[(String, Vec<(TopicPartition, i64)>)], with_group: bool) -> String {
     let mut text = String::new();
     for (group, offsets) in groups {
         for (at, offset) in offsets {

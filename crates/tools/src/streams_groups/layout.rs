@@ -63,11 +63,7 @@ pub(super) fn made_by_streams(group: &DescribedGroup) -> BTreeSet<String> {
 }
 
 /// A group's offsets.
-pub(super) fn offsets(
-    group: &str,
-    standing: &BTreeMap<TopicPartition, Standing>,
-    verbose: bool,
-) -> String {
+pub(super) fn offsets(group: &str, standing: &BTreeMap<TopicPartition, Standing>, verbose: bool) -> String {
     let group_width = length(group).max(15);
     let topic_width = standing.keys().map(|at| length(&at.topic)).max().unwrap_or(0).max(15);
     let line = |cells: [&str; 7]| {

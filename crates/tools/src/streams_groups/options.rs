@@ -27,25 +27,54 @@ pub(crate) fn parser() -> Parser {
     p.flag("describe", "Describe streams group and list offset lag related to given group.");
     p.flag("all-groups", "Apply to all streams groups.");
     p.flag("delete", "Pass in groups to delete topic partition offsets and ownership information over the entire streams group. For instance --group g1 --group g2");
-    p.flag("delete-offsets", "Delete offsets of streams group. Supports one streams group at the time, and multiple topics.");
+    p.flag(
+        "delete-offsets",
+        "Delete offsets of streams group. Supports one streams group at the time, and multiple topics.",
+    );
     p.takes("timeout", "The timeout that can be set for some use cases. For example, it can be used when describing the group to specify the maximum amount of time in milliseconds to wait before the group stabilizes.", "timeout (ms)", Kind::Long).default(30000);
-    p.takes("command-config", "Property file containing configs to be passed to Admin Client.", "command config property file", Kind::Text);
+    p.takes(
+        "command-config",
+        "Property file containing configs to be passed to Admin Client.",
+        "command config property file",
+        Kind::Text,
+    );
     p.may_take("state", "When specified with '--list', it displays the state of all groups. It can also be used to list groups with specific states. Valid values are Empty, NotReady, Stable, Assigning, Reconciling, and Dead.", "", Kind::Text);
-    p.flag("members", "Describe members of the group. This option may be used with the '--describe' option only.");
+    p.flag(
+        "members",
+        "Describe members of the group. This option may be used with the '--describe' option only.",
+    );
     p.flag("offsets", "Describe the group and list all topic partitions in the group along with their offset information.This is the default sub-action and may be used with the '--describe' option only.");
     p.flag("reset-offsets", "Reset offsets of streams group. The instances should be inactive.\nHas 2 execution options: --dry-run to plan which offsets to reset, and --execute to update the offsets.\nIf you use --execute, all internal topics linked to the group will also be deleted.\nYou must choose one of the following reset specifications: --to-datetime, --by-duration, --to-earliest, --to-latest, --shift-by, --from-file, --to-current, --to-offset.\nTo define the scope use --all-input-topics or --input-topic. One scope must be specified unless you use '--from-file'.\nFails if neither '--dry-run' nor '--execute' is specified.");
     p.takes("to-offset", "Reset offsets to a specific offset.", "offset", Kind::Long);
     p.takes("from-file", "Reset offsets to values defined in CSV file.", "path to CSV file", Kind::Text);
-    p.takes("to-datetime", "Reset offsets to offset from datetime. Format: 'YYYY-MM-DDThh:mm:ss.sss'", "datetime", Kind::Text);
-    p.takes("by-duration", "Reset offsets to offset by duration from current timestamp. Format: 'PnDTnHnMnS'", "duration", Kind::Text);
+    p.takes(
+        "to-datetime",
+        "Reset offsets to offset from datetime. Format: 'YYYY-MM-DDThh:mm:ss.sss'",
+        "datetime",
+        Kind::Text,
+    );
+    p.takes(
+        "by-duration",
+        "Reset offsets to offset by duration from current timestamp. Format: 'PnDTnHnMnS'",
+        "duration",
+        Kind::Text,
+    );
     p.flag("to-earliest", "Reset offsets to earliest offset.");
     p.flag("to-latest", "Reset offsets to latest offset.");
     p.flag("to-current", "Reset offsets to current offset.");
-    p.takes("shift-by", "Reset offsets shifting current offset by 'n', where 'n' can be positive or negative.", "number-of-offsets", Kind::Long);
+    p.takes(
+        "shift-by",
+        "Reset offsets shifting current offset by 'n', where 'n' can be positive or negative.",
+        "number-of-offsets",
+        Kind::Long,
+    );
     p.takes("delete-internal-topic", "Delete specified internal topic of the streams group. Supported operations: reset-offsets.This option is applicable only when --execute is used.", "", Kind::Text);
     p.flag("delete-all-internal-topics", "Delete all internal topics linked to the streams group. Supported operations: reset-offsets, delete.With reset-offsets, this option is applicable only when --execute is used.");
     p.flag("verbose", "Use with --describe --state  to show group epoch and target assignment epoch.\nUse with --describe --members to show for each member the member epoch, target assignment epoch, current assignment, target assignment, and whether member is still using the classic rebalance protocol.\nUse with --describe --offsets  and --describe  to show leader epochs for each partition.");
-    p.flag("dry-run", "Only show results without executing changes on streams group. Supported operations: reset-offsets.");
+    p.flag(
+        "dry-run",
+        "Only show results without executing changes on streams group. Supported operations: reset-offsets.",
+    );
     p.flag("execute", "Execute operation. Supported operations: reset-offsets.");
     p.flag("export", "Export operation execution to a CSV file. Supported operations: reset-offsets.");
     p

@@ -158,7 +158,10 @@ async fn delete_internal(
     let line = if thrown.class == exception::class(ErrorCode::UnknownTopicOrPartition) {
         format!("Deleting internal topics for group '{name}' failed because the topics do not exist.")
     } else {
-        format!("Deleting internal topics for group '{name}' failed due to {}", groups::executed(thrown).message)
+        format!(
+            "Deleting internal topics for group '{name}' failed due to {}",
+            groups::executed(thrown).message
+        )
     };
     writeln!(out, "{}", error_line(&line))?;
     Ok(false)

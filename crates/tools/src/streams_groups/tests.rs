@@ -22,15 +22,33 @@ fn refused(line: &str) -> String {
 #[test]
 fn misuse_is_told_in_kafkas_words() {
     for (line, said) in [
-        ("--group g", "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, or --delete-offsets."),
+        (
+            "--group g",
+            "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, or --delete-offsets.",
+        ),
         ("--describe", "Option [describe] takes one of these options: [all-groups], [group]"),
-        ("--delete --group g --input-topic t", "Kafka Streams does not support topic-specific offset deletion from a streams group."),
-        ("--delete-offsets --group g", "Option [delete-offsets] takes the [group] and one of these options: [all-input-topics], [input-topic]"),
-        ("--delete-offsets --group g --group h --input-topic t", "Option [delete-offsets] supports only one [group] at a time, but found: [g, h]"),
+        (
+            "--delete --group g --input-topic t",
+            "Kafka Streams does not support topic-specific offset deletion from a streams group.",
+        ),
+        (
+            "--delete-offsets --group g",
+            "Option [delete-offsets] takes the [group] and one of these options: [all-input-topics], [input-topic]",
+        ),
+        (
+            "--delete-offsets --group g --group h --input-topic t",
+            "Option [delete-offsets] supports only one [group] at a time, but found: [g, h]",
+        ),
         ("--reset-offsets --group g", "Option [reset-offsets] takes the option: [execute] or [dry-run]"),
         ("--delete --group g --execute", "Only Option [reset-offsets] accepts [execute] or [dry-run]"),
-        ("--delete-all-internal-topics --list", "Option [delete-all-internal-topics] takes one of these options: [delete], [reset-offsets]"),
-        ("--delete-internal-topic t --delete --group g", "Option [delete-internal-topic] takes [reset-offsets] when [execute] is used."),
+        (
+            "--delete-all-internal-topics --list",
+            "Option [delete-all-internal-topics] takes one of these options: [delete], [reset-offsets]",
+        ),
+        (
+            "--delete-internal-topic t --delete --group g",
+            "Option [delete-internal-topic] takes [reset-offsets] when [execute] is used.",
+        ),
         ("--list --verbose", "Option(s) [verbose] are unavailable given other options on the command line"),
     ] {
         assert_eq!(refused(line), said, "{line}");
@@ -106,7 +124,10 @@ fn groups_are_tables_of_kafkas_widths() {
         "GROUP           TOPIC           PARTITION  OFFSET-LAG\n\
          g               in              0          3\n"
     );
-    assert!(layout::offsets("g", &standing, true).ends_with("0          -               1               7               3              \n"));
+    assert!(
+        layout::offsets("g", &standing, true)
+            .ends_with("0          -               1               7               3              \n")
+    );
 }
 
 #[test]

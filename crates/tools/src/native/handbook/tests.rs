@@ -153,7 +153,6 @@ fn every_name_is_a_tool() {
     for name in KAFKA_TOOLS {
         let is_ours = crate::find(&format!("kafka-{name}")).is_some();
         assert!(is_ours || *name == "server-start", "{name}");
-        assert!(!crate::WAITING.contains(name));
     }
     for name in OWN {
         assert!(crate::find(name).is_some() || name == "dev", "{name}");
@@ -169,6 +168,6 @@ fn every_script_of_the_release_has_its_words() {
         let Some(plain) = name.strip_prefix("kafka-").and_then(|name| name.strip_suffix(".sh")) else {
             continue;
         };
-        assert!(KAFKA_TOOLS.contains(&plain) || crate::WAITING.contains(&plain), "{name}");
+        assert!(KAFKA_TOOLS.contains(&plain), "{name}");
     }
 }
