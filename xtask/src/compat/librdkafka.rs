@@ -1,7 +1,7 @@
 //! `cargo xtask compat librdkafka`: librdkafka's own tests of a broker, against Apache Kafka and against ours.
 //!
 //! Only tests that talk to a broker count: those that need none, or bring a simulated one, say nothing about it. B is
-//! what Apache Kafka passes on one node. A test that fails beside others gets a second try alone, on either system.
+//! what Apache Kafka passes on as many nodes. A test that fails beside others gets a second try alone, on either system.
 
 mod sources;
 mod suite;
@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
+use crate::it::cluster::nodes::{Nodes, Shape, Voters};
 use crate::machine::Need;
+use crate::peers::HEAP_OF_SERVER;
 use crate::process;
 use crate::server::{self, Server, Site, System};
 use suite::{Suite, Unit, Verdict};
@@ -44,6 +46,8 @@ const LATER: [(&str, &str); 18] = [
 pub struct Choice {
     /// One system only; for ours, B is then what an earlier run with Apache Kafka has left.
     pub against: Option<System>,
+    /// One node, or three with three replicas of everything.
+    pub nodes: usize,
     /// Tests whose name contains this.
     pub only: Option<String>,
 }
@@ -65,21 +69,23 @@ pub fn run(choice: &Choice) -> Result<()> {
     ensure!(!units.is_empty(), "no such test");
     println!("librdkafka {}: {} tests that talk to a broker", suite.version(), units.len());
     if choice.against == Some(System::Ottla) {
-        let apache = read_verdicts()?;
-        return compare(&suite, &apache, &on_both_scenarios(&suite, System::Ottla, &units)?, choice);
+        let apache = read_verdicts(choice.nodes)?;
+        let ottla = on_both_scenarios(&suite, System::Ottla, choice.nodes, &units)?;
+        return compare(&suite, &apache, &ottla, choice);
     }
-    let apache = on_both_scenarios(&suite, System::Apache, &units)?;
+    let apache = on_both_scenarios(&suite, System::Apache, choice.nodes, &units)?;
     if choice.only.is_none() {
-        write_verdicts(&apache)?;
+        write_verdicts(choice.nodes, &apache)?;
     }
     if choice.against == Some(System::Apache) {
         report(System::Apache, &apache);
         return Ok(());
     }
-    compare(&suite, &apache, &on_both_scenarios(&suite, System::Ottla, &units)?, choice)
+    let ottla = on_both_scenarios(&suite, System::Ottla, choice.nodes, &units)?;
+    compare(&suite, &apache, &ottla, choice)
 }
 
-fn on_both_scenarios(suite: &Suite, system: System, units: &[Unit]) -> Result<Verdicts> {
+fn on_both_scenarios(suite: &Suite, system: System, nodes: usize, units: &[Unit]) -> Result<Verdicts> {
     if system == System::Ottla {
         server::build()?;
     }
@@ -90,23 +96,41 @@ fn on_both_scenarios(suite: &Suite, system: System, units: &[Unit]) -> Result<Ve
             continue;
         }
         let name = if system == System::Apache { "apache" } else { "ottla" };
-        let mut site = Site::fresh(&format!("librdkafka-{name}-{scenario}"))?
-            .with("num.partitions", "4")
-            .with("offsets.topic.num.partitions", "4")
-            .with("transaction.state.log.num.partitions", "4")
+        let copies = nodes.to_string();
+        let mut settings = vec![
+            ("num.partitions", "4"),
+            ("offsets.topic.num.partitions", "4"),
+            ("transaction.state.log.num.partitions", "4"),
             // Kafka's default: some tests count the rebalances of members that come in one after the other.
-            .with("group.initial.rebalance.delay.ms", "3000")
-            .with("auto.create.topics.enable", auto_create);
+            ("group.initial.rebalance.delay.ms", "3000"),
+            ("auto.create.topics.enable", auto_create),
+        ];
         if system == System::Apache {
             // So that Apache Kafka is judged by the tests of ACLs as well.
-            site = site
-                .with("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
-                .with("allow.everyone.if.no.acl.found", "true");
+            settings
+                .push(("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"));
+            settings.push(("allow.everyone.if.no.acl.found", "true"));
         }
-        let mut server = Server::start(system, &site)?;
-        verdicts.extend(suite.run(&server.bootstrap(), &site.dir, &units)?);
-        ensure!(server.alive(), "{} ended during the tests: see {}", system.name(), site.dir.display());
-        server.stop()?;
+        if nodes == 1 {
+            let site = Site::fresh(&format!("librdkafka-{name}-{scenario}"))?;
+            let site = settings.iter().fold(site, |site, (key, value)| site.with(*key, *value));
+            let mut server = Server::start(system, &site)?;
+            verdicts.extend(suite.run(&server.bootstrap(), &site.dir, &units)?);
+            ensure!(server.alive(), "{} ended during the tests: see {}", system.name(), site.dir.display());
+            server.stop()?;
+            continue;
+        }
+        settings.push(("default.replication.factor", &copies));
+        let (name, shape) = (format!("librdkafka-{name}-{nodes}-{scenario}"), Shape::Combined(nodes));
+        let mut several =
+            Nodes::of_kinds(&[system], HEAP_OF_SERVER, &name, shape, Voters::Static, &settings)?;
+        several.start_all()?;
+        several.ready()?;
+        verdicts.extend(suite.run(&several.bootstrap(), several.dir(), &units)?);
+        let ids: Vec<i32> = several.all.iter().map(|node| node.id).collect();
+        let alive = ids.into_iter().all(|id| several.is_there(id));
+        ensure!(alive, "a node of {} ended during the tests: see {}", system.name(), several.dir().display());
+        several.no_panic()?;
     }
     Ok(verdicts)
 }
@@ -172,15 +196,24 @@ fn directory() -> PathBuf {
     process::target().join("judges/librdkafka")
 }
 
-fn write_verdicts(verdicts: &Verdicts) -> Result<()> {
+/// Where the verdicts on Apache Kafka with so many nodes are kept.
+fn of_apache(nodes: usize) -> PathBuf {
+    directory().join(if nodes == 1 { "apache.json".to_owned() } else { format!("apache-{nodes}.json") })
+}
+
+fn write_verdicts(nodes: usize, verdicts: &Verdicts) -> Result<()> {
     let passed: BTreeMap<&str, bool> = verdicts.iter().map(|(name, v)| (name.as_str(), v.passed())).collect();
-    fs::write(directory().join("apache.json"), format!("{:#}\n", json!(passed)))?;
+    fs::write(of_apache(nodes), format!("{:#}\n", json!(passed)))?;
     Ok(())
 }
 
 /// What Apache Kafka passed in an earlier run.
-fn read_verdicts() -> Result<Verdicts> {
-    let file = directory().join("apache.json");
+fn read_verdicts(nodes: usize) -> Result<Verdicts> {
+    let mut file = of_apache(nodes);
+    if !file.exists() && of_apache(1).exists() {
+        println!("B is what Apache Kafka passed on one node: no result of {nodes} is here");
+        file = of_apache(1);
+    }
     let text =
         fs::read_to_string(&file).context("run it against Apache Kafka first: no result of that is here")?;
     let passed: BTreeMap<String, bool> = serde_json::from_str(&text)?;

@@ -19,7 +19,7 @@ usage: cargo xtask compat JUDGE
                                    client libraries in their versions, against one server
   config                           the table of keys and the parser against Apache Kafka's own
   disk [--against apache|ottla]    one directory under Apache Kafka and the other, in turn; its tools on the files
-  librdkafka [--against apache|ottla] [--only NAME]
+  librdkafka [--against apache|ottla] [--nodes 1|3] [--only NAME]
                                    librdkafka's own tests of a broker: passed P of the B that Apache Kafka passes
   mixed [GROUP [WORD]]             Apache Kafka's nodes and ours in one cluster; a cluster moved over and back
                                    (with WORD only the checks that have it in their names)
@@ -50,12 +50,19 @@ pub fn run(words: &[&str]) -> Result<()> {
             clients::run(&choice)
         }
         ["librdkafka", rest @ ..] => {
-            let mut choice = librdkafka::Choice { against: None, only: None };
+            let mut choice = librdkafka::Choice { against: None, nodes: 1, only: None };
             let mut rest = rest.iter();
             while let Some(word) = rest.next() {
                 match *word {
                     "--against" => {
                         choice.against = Some(System::parse(rest.next().copied().unwrap_or_default())?)
+                    }
+                    "--nodes" => {
+                        choice.nodes = rest
+                            .next()
+                            .and_then(|n| n.parse().ok())
+                            .filter(|n| matches!(n, 1 | 3))
+                            .context(USAGE)?
                     }
                     "--only" => choice.only = rest.next().map(|name| (*name).to_owned()),
                     other => bail!("compat librdkafka: '{other}'?\n\n{USAGE}"),
