@@ -215,7 +215,11 @@ async fn create(
         ),
         times: [made.issue_timestamp_ms, made.expiry_timestamp_ms, made.max_timestamp_ms],
     };
-    let text = format!("Created delegation token with tokenId : {}\n{}", token.id, table(&[token.clone()]));
+    let text = format!(
+        "Created delegation token with tokenId : {}\n{}",
+        token.id,
+        table(std::slice::from_ref(&token))
+    );
     write!(out, "{text}").map_err(|error| Thrown::new("java.io.IOException", error.to_string()))
 }
 

@@ -113,7 +113,7 @@ fn on_both_scenarios(suite: &Suite, system: System, nodes: usize, units: &[Unit]
         }
         if nodes == 1 {
             let site = Site::fresh(&format!("librdkafka-{name}-{scenario}"))?;
-            let site = settings.iter().fold(site, |site, (key, value)| site.with(*key, *value));
+            let site = settings.iter().fold(site, |site, (key, value)| site.with(key, *value));
             let mut server = Server::start(system, &site)?;
             verdicts.extend(suite.run(&server.bootstrap(), &site.dir, &units)?);
             ensure!(server.alive(), "{} ended during the tests: see {}", system.name(), site.dir.display());

@@ -43,8 +43,11 @@ const RECORDS: &[(&str, &[u8], &str)] = &[
     ("a record of an unknown version", &[1, 2, 7, 0], "7"),
 ];
 
+/// A name, settings, and what the refusal says.
+type Line = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// (what, lines of the configuration, what has to be said): refused for what the file asks for.
-const LINES: &[(&str, &[(&str, &str)], &str)] = &[
+const LINES: &[Line] = &[
     (
         "TLS for clients",
         &[("listener.security.protocol.map", "PLAINTEXT:SSL,CONTROLLER:PLAINTEXT")],

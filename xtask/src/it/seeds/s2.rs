@@ -263,7 +263,7 @@ fn grows(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
         Ok(said.stdout.lines().nth(1).unwrap_or_default().trim().to_owned())
     });
     book.row("S2-10", "`ottla rebalance --plan` makes that plan for all topics", || {
-        sh.types(&format!("ottla rebalance --plan -b localhost:9092"))?.code(0)?.seen()
+        sh.types("ottla rebalance --plan -b localhost:9092")?.code(0)?.seen()
     });
     Ok(())
 }

@@ -95,7 +95,8 @@ fn join(text: &mut String, more: &str) {
     if more.is_empty() {
         return;
     }
-    if !text.is_empty() && !(text.ends_with('-') && more.starts_with(char::is_alphanumeric)) {
+    let is_cut_word = text.ends_with('-') && more.starts_with(char::is_alphanumeric);
+    if !text.is_empty() && !is_cut_word {
         text.push(' ');
     }
     text.push_str(more);
@@ -170,9 +171,7 @@ fn of_blocks(lines: &[&str]) -> Page {
                 if indent <= 8 && title.starts_with('-') {
                     page.options.push(Opt { title: title.to_owned(), about: right });
                     last = Some(Row::Option);
-                } else if is_command && (indent == 4 || !trimmed.starts_with('[')) && !right.is_empty()
-                    || is_command && indent == 4
-                {
+                } else if is_command && (indent == 4 || !trimmed.starts_with('[') && !right.is_empty()) {
                     page.commands.push(Sub { name: title.to_owned(), about: right, page: None });
                     last = Some(Row::Command);
                 } else if indent > 4 || last.is_some() && indent > 2 {

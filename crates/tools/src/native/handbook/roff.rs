@@ -74,7 +74,7 @@ pub(super) fn of_program(pages: &BTreeMap<String, Page>) -> String {
     ));
     out.push('\n');
     for (kafka, section) in [(false, "COMMANDS"), (true, "KAFKA'S TOOLS")] {
-        let _ = write!(out, ".SH {}\n", plain(section));
+        let _ = writeln!(out, ".SH {}", plain(section));
         for page in pages.values().filter(|page| page.name.starts_with("kafka-") == kafka) {
             let _ = write!(out, ".TP\n\\fB{}\\fR(1)\n{}\n", plain(&page.title()), plain(&page.short()));
         }
