@@ -16,6 +16,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The node of the package keeps its data here; the unit's StateDirectory is above it.
 const DATA: &str = "/var/lib/ottla/data";
 
+/// Each shell looks in a place of its own, below `/usr/share`.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("ottla.bash", "bash-completion/completions/ottla"),
+    ("_ottla", "zsh/vendor-completions/_ottla"),
+    ("ottla.fish", "fish/vendor_completions.d/ottla.fish"),
+];
+
 /// Packs what [`super::lay_out`] laid out.
 pub fn build() -> Result<PathBuf> {
     let dist = process::target().join("dist");
@@ -74,8 +81,11 @@ fn lay_out(data: &Path) -> Result<()> {
     fs::write(doc.join("copyright"), licence)?;
     // Completions and man pages lie where shells and man look for them.
     let share = tree().join("share");
-    if share.exists() {
-        copy_dir(&share, &data.join("usr/share"), 0o644)?;
+    copy_dir(&share.join("man"), &data.join("usr/share/man"), 0o644)?;
+    for (from, to) in COMPLETIONS {
+        let to = data.join("usr/share").join(to);
+        fs::create_dir_all(to.parent().context("a file has a directory")?)?;
+        copy(&share.join("completions").join(from), &to, 0o644)?;
     }
     Ok(())
 }

@@ -71,6 +71,10 @@ fn debian() -> Result<()> {
     ensure!(version.starts_with("ottla "), "{version}");
     let link = fs::read_link(root.join("usr/bin/ottla"))?;
     ensure!(root.join("usr/bin").join(&link).is_file(), "usr/bin/ottla leads to {}", link.display());
+    for file in ["man/man1/ottla.1", "bash-completion/completions/ottla", "zsh/vendor-completions/_ottla"] {
+        let length = fs::metadata(root.join("usr/share").join(file)).with_context(|| file.to_owned())?.len();
+        ensure!(length > 100, "{file} has {length} bytes");
+    }
     good(script("ottla").args(["config", "check"]).arg(root.join("etc/ottla/server.properties")))?;
     if machine::on_path("dpkg").is_none() {
         println!("      (without dpkg, lacking: unpacked with ar and tar, not installed)");
