@@ -88,8 +88,11 @@ impl Node {
 
     /// Leads these partitions from now on, opening or making those that are new.
     fn lead(self: &Arc<Self>, image: &Arc<Image>, leaders: Vec<LocalPartition>) {
+        // Metadata that is older than this process may say what its predecessor led. Whoever takes that for its own and
+        // writes groups there writes in an epoch in which other records may have been lost.
+        let is_registered = self.is_registered_in(image);
         self.at_hand(image, leaders, |node, partition, local, config| {
-            node.lead_one(partition, local, config);
+            node.lead_one(partition, local, config, is_registered);
         });
     }
 
@@ -151,10 +154,11 @@ impl Node {
         partition: &Arc<Partition>,
         local: &LocalPartition,
         config: Arc<TopicConfig>,
+        is_registered: bool,
     ) {
         let leader_epoch = local.partition.leader_epoch;
         partition.lead(assignment(&local.partition), config);
-        if local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
+        if is_registered && local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
             // The shard is there at once, so that whoever gives it up later finds it.
             if let Some(loading) = self.groups().lead(local.index, partition.clone(), leader_epoch) {
                 let node = self.clone();

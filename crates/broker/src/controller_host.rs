@@ -28,6 +28,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod unreported;
 mod voters_check;
 mod waiting;
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use ottla_groups::{Client, Config, Request, Response, Shard};
+use ottla_groups::{Client, Config, Keeper, Request, Response};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::debug;
@@ -59,15 +59,16 @@ pub(crate) struct Loading {
 
 impl GroupHost {
     pub(crate) fn new(config: Config) -> GroupHost {
-        let mut nowhere = Shard::new(config.clone());
-        nowhere.unload();
+        let clock = Clock::start();
+        let mut nowhere = Keeper::new(config.clone(), -1);
+        nowhere.unload(clock.now());
         let lines = Arc::new(LineBudget::new(LINES.0, LINES.1));
         let (behind, to_follow) = mpsc::unbounded_channel();
         GroupHost {
             config,
-            clock: Clock::start(),
+            clock,
             shards: RwLock::default(),
-            elsewhere: Hosted::new(None, -1, nowhere, lines.clone(), behind.clone()),
+            elsewhere: Hosted::new(None, nowhere, lines.clone(), behind.clone()),
             lines,
             next_tick_ms: AtomicI64::new(i64::MAX),
             earlier: Notify::new(),
@@ -93,13 +94,13 @@ impl GroupHost {
             let hosted = hosted.clone();
             drop(shards);
             let mut inner = hosted.inner.lock();
-            inner.leader_epoch = leader_epoch;
+            inner.keeper.lead_on(leader_epoch);
             hosted.settle(&mut inner, self.clock.now());
             return None;
         }
-        let shard = Shard::new(self.config.clone());
+        let keeper = Keeper::new(self.config.clone(), leader_epoch);
         let (lines, behind) = (self.lines.clone(), self.behind.clone());
-        let hosted = Hosted::new(Some(partition.clone()), leader_epoch, shard, lines, behind);
+        let hosted = Hosted::new(Some(partition.clone()), keeper, lines, behind);
         let before = shards.insert(index, hosted.clone());
         drop(shards);
         if let Some(before) = before {
@@ -130,9 +131,9 @@ impl GroupHost {
             inner.last_token += 1;
             let token = inner.last_token;
             inner.waiting.insert(token, sender);
-            inner.shard_at(now).handle(now.running_ms, client, token, request);
+            inner.keeper.handle(now, client, token, request);
             hosted.settle(&mut inner, now);
-            inner.shard.next_deadline()
+            inner.keeper.next_deadline()
         };
         self.schedule(deadline);
         match receiver.try_recv() {
@@ -162,7 +163,7 @@ impl GroupHost {
         for hosted in shards {
             let now = self.clock.now();
             let mut inner = hosted.inner.lock();
-            inner.shard_at(now).topics_deleted(now.running_ms, topics);
+            inner.keeper.topics_deleted(now, topics);
             hosted.settle(&mut inner, now);
         }
     }
@@ -198,11 +199,11 @@ impl GroupHost {
             for hosted in shards {
                 let now = self.clock.now();
                 let mut inner = hosted.inner.lock();
-                if inner.shard.next_deadline().is_some_and(|deadline| deadline <= now.running_ms) {
-                    inner.shard_at(now).tick(now.running_ms);
+                if inner.keeper.next_deadline().is_some_and(|deadline| deadline <= now.running_ms) {
+                    inner.keeper.tick(now);
                     hosted.settle(&mut inner, now);
                 }
-                let deadline = inner.shard.next_deadline();
+                let deadline = inner.keeper.next_deadline();
                 drop(inner);
                 self.schedule(deadline);
             }
@@ -219,8 +220,8 @@ impl GroupHost {
             let (goes_on, deadline) = {
                 let mut inner = hosted.inner.lock();
                 hosted.settle(&mut inner, self.clock.now());
-                inner.is_followed = !inner.uncommitted.is_empty();
-                (inner.is_followed, inner.shard.next_deadline())
+                inner.is_followed = inner.keeper.waits();
+                (inner.is_followed, inner.keeper.next_deadline())
             };
             self.schedule(deadline);
             if !goes_on {

@@ -392,6 +392,12 @@ impl Node {
         self.controller.get().expect("NODE-2 the controller host is there before anything is served")
     }
 
+    /// Whether the metadata knows this process as the broker of this id, and not only one before it.
+    pub(crate) fn is_registered_in(&self, image: &Image) -> bool {
+        let epoch = self.controller.get().map_or(-1, |controller| controller.broker_epoch());
+        epoch >= 0 && image.broker(self.node_id()).is_some_and(|broker| broker.epoch >= epoch)
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }

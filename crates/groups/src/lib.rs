@@ -16,6 +16,9 @@
 //! poll_effect                          what to do about all that, in order
 //! ```
 //!
+//! A [`Keeper`] joins a shard to a log: it reads the log, appends, and reports what the high watermark has passed. The log
+//! itself is the caller's ([`Journal`]).
+//!
 //! **Order is the contract.** A reply that depends on records is not among the effects before
 //! [`Shard::appended`] has said that they are committed. The state of a group changes when it is decided;
 //! committed offsets become visible to a plain fetch when their records are committed. A failed append takes
@@ -38,6 +41,7 @@ mod api;
 mod classic;
 mod config;
 mod foreign;
+mod keeper;
 mod member;
 pub mod offset_fetch;
 mod offsets;
@@ -49,6 +53,7 @@ mod timers;
 
 pub use api::{Append, AppendId, Client, Effect, Notice, Record, Request, Response, Token};
 pub use config::Config;
+pub use keeper::{Journal, Keeper, LoadError, Moment, Said};
 pub use partition::{java_hash, partition_for};
 pub use record::ReplayError;
 pub use shard::{Logged, Shard};

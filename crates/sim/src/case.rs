@@ -11,6 +11,8 @@ pub enum Kind {
     Quorum,
     /// Controllers, brokers, partitions and clients.
     Cluster,
+    /// The same with consumer groups.
+    Groups,
 }
 
 impl fmt::Display for Kind {
@@ -18,6 +20,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::Quorum => "quorum",
             Kind::Cluster => "cluster",
+            Kind::Groups => "groups",
         })
     }
 }
@@ -56,6 +59,7 @@ impl Less {
         plan.trouble_ms = plan.trouble_ms.min(self.until_ms.unwrap_or(i64::MAX));
         let most = self.most.unwrap_or(usize::MAX);
         plan.producers = plan.producers.min(most);
+        plan.members = plan.members.min(most.saturating_add(1));
         plan.partitions = plan.partitions.min(most.min(100) as i32);
         let least = if plan.combined { 3usize.saturating_sub(plan.controllers) } else { 3 };
         plan.brokers = plan.brokers.min(least.saturating_add(most.saturating_sub(1)));
@@ -74,6 +78,7 @@ impl Case {
         let kind = match words.next()? {
             "quorum" => Kind::Quorum,
             "cluster" => Kind::Cluster,
+            "groups" => Kind::Groups,
             _ => return None,
         };
         let mut case = Case::new(kind, words.next()?.parse().ok()?);
@@ -113,8 +118,8 @@ impl Case {
                 self.less.quorum(&mut plan);
                 (plan.troubles.iter().map(|kind| format!("{kind:?}")).collect(), plan.trouble_ms)
             }
-            Kind::Cluster => {
-                let mut plan = cluster::plan::Plan::of_seed(self.seed);
+            Kind::Cluster | Kind::Groups => {
+                let mut plan = cluster::plan::Plan::of_seed(self.seed, self.kind == Kind::Groups);
                 self.less.cluster(&mut plan);
                 (plan.troubles.iter().map(|kind| format!("{kind:?}")).collect(), plan.trouble_ms)
             }

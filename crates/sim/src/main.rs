@@ -21,7 +21,7 @@ struct Arguments {
     /// One seed, with the tail of its trace
     #[arg(long)]
     seed: Option<u64>,
-    /// One kind of world [default: both]
+    /// One kind of world [default: all]
     #[arg(long)]
     only: Option<Kind>,
     /// Of one seed: leaves out these kinds of trouble
@@ -79,7 +79,7 @@ fn main() -> ExitCode {
 }
 
 fn kinds(arguments: &Arguments) -> Vec<Kind> {
-    arguments.only.map_or_else(|| vec![Kind::Quorum, Kind::Cluster], |kind| vec![kind])
+    arguments.only.map_or_else(|| vec![Kind::Quorum, Kind::Cluster, Kind::Groups], |kind| vec![kind])
 }
 
 fn order(arguments: &Arguments, kinds: Vec<Kind>, mutant: Option<&'static str>) -> Order {

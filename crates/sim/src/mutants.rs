@@ -23,6 +23,10 @@ const fn in_cluster(name: &'static str, bug: &'static str, seeds: u64) -> Mutant
     Mutant { name, bug, seeds, kind: Kind::Cluster }
 }
 
+const fn in_groups(name: &'static str, bug: &'static str, seeds: u64) -> Mutant {
+    Mutant { name, bug, seeds, kind: Kind::Groups }
+}
+
 /// All of them. `docs/TESTING.md` lists them for people.
 pub const MUTANTS: &[Mutant] = &[
     mutant("vote-unsynced", "quorum: a vote is written and not synced", 200),
@@ -105,6 +109,24 @@ pub const MUTANTS: &[Mutant] = &[
         "metadata: a controller that lost its lead keeps what was not committed",
         2000,
     ),
+    in_groups("stored-before-committed", "groups: what is appended counts as committed", 200),
+    in_groups("lost-lead-stores", "groups: who loses the partition acknowledges what was on its way", 400),
+    in_groups("loading-stops-early", "groups: a new coordinator reads its log up to its own watermark", 400),
+    in_groups("tail-not-awaited", "groups: a new coordinator serves before what it found is committed", 400),
+    in_groups(
+        "tail-out-of-order",
+        "groups: a watermark that moves while the log is read changes the order of what was read",
+        2000,
+    ),
+    in_groups("offsets-shown-early", "groups: an offset is shown before it is committed", 200),
+    in_groups("generation-unwritten", "groups: an assignment is handed out and never written", 200),
+    in_groups("generation-forgotten", "groups: a new coordinator begins with generation 0", 200),
+    in_groups(
+        "coordinates-unregistered",
+        "sim: a restarted broker coordinates what it led before, and writes in its old epoch",
+        2000,
+    ),
+    in_groups("old-generation-commits", "groups: commits of an older generation are taken", 2000),
 ];
 
 /// Puts one in on this thread.

@@ -75,8 +75,9 @@ pub fn case(case: &Case, keep: usize) -> Verdict {
             forget_if_broken(&verdict, world);
             verdict
         }
-        Kind::Cluster => {
-            let mut world = Cluster::new(case.seed, keep, |plan| less.cluster(plan));
+        Kind::Cluster | Kind::Groups => {
+            let groups = case.kind == Kind::Groups;
+            let mut world = Cluster::new(case.seed, groups, keep, |plan| less.cluster(plan));
             let failure = judge(|| live_cluster(&mut world));
             let verdict = verdict(case, failure, world.now(), world.trace(), world.acknowledgements());
             forget_if_broken(&verdict, world);
@@ -118,6 +119,15 @@ fn live_cluster(world: &mut Cluster) {
     while world.acknowledged_to_clients().iter().zip(&before).any(|(now, before)| *now < before + 2) {
         let alive = world.now() - healed < SERVE_MS;
         assert!(alive, "invariant 10 broken: clients cannot write after trouble ended: {}", world.summary());
+        world.run_until(world.now() + 250);
+    }
+    let before = world.commits_of_groups();
+    let go_on = |world: &Cluster| {
+        world.commits_of_groups().iter().zip(&before).all(|(now, before)| *now >= before + 2)
+    };
+    while !(world.groups_are_whole() && go_on(world)) {
+        let alive = world.now() - healed < SERVE_MS;
+        assert!(alive, "invariant 35 broken: groups do not settle after trouble ended: {}", world.summary());
         world.run_until(world.now() + 250);
     }
     world.rest();
@@ -292,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_run() {
-        let kinds = vec![Kind::Quorum, Kind::Cluster];
+        let kinds = vec![Kind::Quorum, Kind::Cluster, Kind::Groups];
         let order = Order { kinds, first: 0, seeds: 4, time: None, twice: true, threads: 1, mutant: None };
         let summary = seeds(order);
         assert_eq!((summary.seeds, summary.failed), (4, Vec::new()));

@@ -26,6 +26,7 @@ use tracing::{error, info, warn};
 
 use super::machine_name::machine_name;
 use super::start::resolve;
+use super::unreported::Unreported;
 use super::{ControllerHost, OWN_TIMEOUT, Unavailable, assignments};
 use crate::node::Node;
 use crate::start_error::StartError;
@@ -201,6 +202,8 @@ impl ControllerHost {
         let mut images = node.image_changes();
         let mut fenced = false;
         let mut trouble = String::new();
+        let mut unreported = Unreported::default();
+        let patience = node.static_config().broker.log_dir_failure_timeout_ms.max(1);
         loop {
             let interval = Duration::from_millis(node.config().broker.heartbeat_interval_ms.max(1) as u64);
             let due = tokio::time::Instant::now() + interval;
@@ -219,9 +222,12 @@ impl ControllerHost {
                 return;
             }
             let request = self.heartbeat_request(node, false);
+            let offline = request.offline_log_dirs.clone();
+            unreported.offline(&offline, Instant::now());
             let now = match self.channel.ask(request, interval).await {
                 Ok(response) => match refusal(&response) {
                     None => {
+                        unreported.told(&offline);
                         self.tell_fenced(node, &mut fenced, response.is_fenced);
                         String::new()
                     }
@@ -239,6 +245,14 @@ impl ControllerHost {
                     false => warn!("[BrokerLifecycleManager id={}] {now}", node.node_id()),
                 }
                 trouble = now;
+            }
+            if let Some(dir) =
+                unreported.overdue(Instant::now(), Duration::from_millis(patience.unsigned_abs()))
+            {
+                return node.fail(&format!(
+                    "the controller could not be told for {patience} ms (log.dir.failure.timeout.ms) that log directory {} has failed",
+                    ottla_records::uuid_text::encode(&dir)
+                ));
             }
         }
     }

@@ -10,14 +10,8 @@ pub(super) struct Clock {
     started: Instant,
 }
 
-/// One moment on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
-    /// Milliseconds since the clock was started; never goes back, whatever happens to the wall clock.
-    pub(super) running_ms: i64,
-    /// Milliseconds since 1970.
-    pub(super) wall_ms: i64,
-}
+/// One moment on both clocks: milliseconds since the clock was started, and since 1970.
+pub(super) type Now = ottla_groups::Moment;
 
 impl Clock {
     pub(super) fn start() -> Clock {

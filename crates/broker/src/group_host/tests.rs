@@ -1,5 +1,6 @@
 //! Shards on a partition whose high watermark the test moves.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ottla_protocol::ErrorCode;
@@ -19,6 +20,8 @@ use crate::wait::Waiters;
 struct Memory {
     state: Mutex<State>,
     waiters: Waiters,
+    /// Everything is committed after the next read.
+    rises: AtomicBool,
 }
 
 #[derive(Default)]
@@ -71,7 +74,13 @@ impl Journal for Memory {
             from += first;
         }
         let to = (from + max_bytes.max(first)).min(state.bytes.len());
-        Ok(state.bytes[from..to].to_vec())
+        let read = state.bytes[from..to].to_vec();
+        let end = state.end;
+        drop(state);
+        if offset > 0 && self.rises.swap(false, Ordering::SeqCst) {
+            self.commit_up_to(end);
+        }
+        Ok(read)
     }
 
     fn waiters(&self) -> &Waiters {
@@ -94,7 +103,7 @@ impl Memory {
         let state = self.state.lock();
         let (bytes, end, high_watermark) = (state.bytes.clone(), state.end, state.high_watermark);
         let state = State { bytes, end, high_watermark, epoch, is_alone: false };
-        Arc::new(Memory { state: Mutex::new(state), waiters: Waiters::default() })
+        Arc::new(Memory { state: Mutex::new(state), ..Memory::default() })
     }
 }
 
@@ -107,7 +116,7 @@ struct Stage {
 impl Stage {
     fn new(is_alone: bool) -> Stage {
         let state = State { epoch: 1, is_alone, ..State::default() };
-        Stage::on(Arc::new(Memory { state: Mutex::new(state), waiters: Waiters::default() }), 1)
+        Stage::on(Arc::new(Memory { state: Mutex::new(state), ..Memory::default() }), 1)
     }
 
     fn on(log: Arc<Memory>, epoch: i32) -> Stage {
@@ -139,13 +148,17 @@ impl Stage {
         }))
     }
 
-    /// What a plain fetch sees; -1 for nothing.
-    fn committed(&self) -> i64 {
+    fn fetch(&self) -> Answer {
         let topic =
             OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0], ..Default::default() };
         let group =
             OffsetFetchRequestGroup { group_id: "g".into(), topics: Some(vec![topic]), ..Default::default() };
-        match self.ask(Request::OffsetFetch { group, require_stable: false }) {
+        self.ask(Request::OffsetFetch { group, require_stable: false })
+    }
+
+    /// What a plain fetch sees; -1 for nothing.
+    fn committed(&self) -> i64 {
+        match self.fetch() {
             Answer::Now(Response::OffsetFetch(group)) => group.topics[0].partitions[0].committed_offset,
             _ => panic!("a plain fetch is answered at once"),
         }
@@ -172,6 +185,17 @@ fn commit_error(response: Option<Response>) -> ErrorCode {
             ErrorCode::from_i16(body.topics[0].partitions[0].error_code).unwrap()
         }
         other => panic!("not the answer to a commit: {other:?}"),
+    }
+}
+
+fn fetch_error(answer: Answer) -> ErrorCode {
+    match answer {
+        Answer::Now(Response::OffsetFetch(group)) => {
+            let partition = group.topics.iter().flat_map(|topic| &topic.partitions).next();
+            let code = partition.map_or(0, |partition| partition.error_code);
+            ErrorCode::from_i16(if group.error_code == 0 { code } else { group.error_code }).unwrap()
+        }
+        _ => panic!("a plain fetch is answered at once"),
     }
 }
 
@@ -272,24 +296,46 @@ async fn a_new_epoch_alone_changes_nothing_for_the_groups() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_new_leader_shows_only_what_is_committed() {
+async fn a_new_leader_serves_when_what_it_found_is_committed() {
     let before = Stage::new(false);
     drop(before.commit(5));
     let end_of_first = before.log.end();
     before.log.commit_up_to(end_of_first);
     drop(before.commit(6));
 
+    // The leader before may have acknowledged 6 already: neither is it shown yet, nor is 5.
     let after = Stage::on(before.log.copy(2), 2);
-    assert_eq!(after.committed(), 5);
-    let next = after.commit(7);
-    assert_eq!(after.committed(), 5);
+    let early = after.fetch();
+    assert_eq!(fetch_error(early), ErrorCode::CoordinatorLoadInProgress);
+    let Answer::Now(early) = after.commit(7) else { panic!("it is answered at once") };
+    assert_eq!(commit_error(Some(early)), ErrorCode::CoordinatorLoadInProgress);
     after.log.commit_up_to(before.log.end());
-    while after.committed() != 6 {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while fetch_error(after.fetch()) != ErrorCode::None {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(after.committed(), 6);
+    let next = after.commit(7);
+    assert_eq!(after.committed(), 6, "what this leader appends itself is not waited for");
     after.log.commit_up_to(after.log.end());
     assert_eq!(commit_error(soon(next.wait()).await), ErrorCode::None);
     assert_eq!(after.committed(), 7);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_watermark_that_moves_while_the_log_is_read_brings_no_older_offset_back() {
+    let before = Stage::new(true);
+    drop(before.commit(1));
+    let first = before.log.end();
+    for offset in 2..=40 {
+        drop(before.commit(offset));
+    }
+    let log = before.log.copy(2);
+    log.commit_up_to(first);
+    log.rises.store(true, Ordering::SeqCst);
+    assert_eq!(Stage::on(log, 2).committed(), 40);
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -160,6 +160,12 @@ impl Partition {
         if state.check_leader(-1).is_err() || state.leader_epoch != leader_epoch {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
+        // What a coordinator writes is as durable as what acks=all asks for.
+        if let Role::Leads(leader) = &state.role
+            && leader.admits() != Admission::Admitted
+        {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
         let append = LeaderAppend {
             now_ms,
             leader_epoch,

@@ -53,7 +53,7 @@ keys! {
         "What becomes of old segments: delete, compact, or both; empty keeps everything.";
     List "log.dir" = "/tmp/kafka-logs", SOME_LIST, High, ReadOnly, Served,
         "Data directories where log.dirs is not set.";
-    Long "log.dir.failure.timeout.ms" = "30000", AtLeast(1.0), Low, ReadOnly, Later("several nodes"),
+    Long "log.dir.failure.timeout.ms" = "30000", AtLeast(1.0), Low, ReadOnly, Served,
         "A broker that cannot report a failed directory within this time stops.";
     List "log.dirs" = null, SOME_LIST_OR_NULL, High, ReadOnly, Served,
         "Data directories, separated by commas; each partition lives in one of them.";

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::join_group_response::JoinGroupResponseMember;
+use ottla_records::mutant;
 
 use super::{Classic, State};
 use crate::member::{Member, Protocol};
@@ -113,7 +114,7 @@ impl Classic {
         }
         if generation >= 0 || !id.is_empty() || instance.is_some() {
             self.check_member(id, instance)?;
-            if generation != self.generation {
+            if generation != self.generation && !mutant::is("old-generation-commits") {
                 return Err(ErrorCode::IllegalGeneration);
             }
         } else if !self.is_empty() {

@@ -7,6 +7,7 @@ use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
+use ottla_records::mutant;
 use uuid::Uuid;
 
 use super::{Group, Shard};
@@ -123,7 +124,10 @@ impl Shard {
                         continue;
                     }
                     let partitions = topic.partition_indexes.iter().map(|partition| {
-                        let committed = self.offsets.stable(group, &topic.name, *partition);
+                        let committed = match mutant::is("offsets-shown-early") {
+                            true => self.offsets.latest(group, &topic.name, *partition),
+                            false => self.offsets.stable(group, &topic.name, *partition),
+                        };
                         // Committed for an earlier topic of the same name: not an offset of this one.
                         let is_of_another =
                             |committed: &&Committed| is_other(committed.topic_id, topic.topic_id);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_protocol::coordinator_records::group_metadata_value::{GroupMetadataValue, MemberMetadata};
 use ottla_records::ids::{NO_PRODUCER_ID, Offset, ProducerId};
+use ottla_records::mutant;
 
 use super::desk::Write;
 use super::{Group, Shard};
@@ -114,7 +115,7 @@ impl Shard {
         let mut group = Classic::new(id.as_str().into(), self.incarnations, 0);
         group.state = if value.members.is_empty() { State::Empty } else { State::Stable };
         group.state_since_ms = (value.current_state_timestamp != -1).then_some(value.current_state_timestamp);
-        group.generation = value.generation;
+        group.generation = if mutant::is("generation-forgotten") { 0 } else { value.generation };
         group.protocol_name = value.protocol;
         let protocol = group.protocol_name.clone().unwrap_or_default();
         for member in value.members {

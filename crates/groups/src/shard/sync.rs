@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::heartbeat_request::HeartbeatRequest;
 use ottla_protocol::messages::sync_group_request::SyncGroupRequest;
+use ottla_records::mutant;
 
 use super::desk::{Desk, Then};
 use super::{Group, Shard};
@@ -85,6 +86,9 @@ impl Desk {
             request.assignments.into_iter().map(|of| (of.member_id, copied(of.assignment))).collect();
         let record = record::group(group, |id| assignments.get(id).cloned().unwrap_or_default());
         let generation = group.generation;
+        if mutant::is("generation-unwritten") {
+            return self.assigned(group, generation, &assignments, Ok(()));
+        }
         group.is_assigning = true;
         self.append_group(group, vec![record], Then::Assigned { generation, assignments });
     }

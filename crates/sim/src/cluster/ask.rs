@@ -1,6 +1,7 @@
 //! What nodes and clients ask of each other. Requests to the controller are Kafka's own messages; what followers and
 //! producers send is what the machines of replication say, as the broker's handlers take it apart.
 
+use ottla_groups::{Request, Response};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionRequest, AlterPartitionResponse,
@@ -22,6 +23,8 @@ pub enum Party {
     Node { index: usize, incarnation: u64 },
     /// A producer.
     Client(usize),
+    /// A member of a consumer group.
+    Member(usize),
     /// Somebody who does not care for the answer.
     Nobody,
 }
@@ -36,9 +39,28 @@ pub enum Ask {
     Reassign(AlterPartitionReassignmentsRequest),
     Elect(ElectLeadersRequest),
     AssignDirs(AssignReplicasToDirsRequest),
-    Fetch { key: Key, replica: i32, broker_epoch: i64, fetch: Fetch },
-    Offset { key: Key, query: OffsetQuery },
-    Produce { key: Key, acks_all: bool, number: u64, records: Vec<u8> },
+    Fetch {
+        key: Key,
+        replica: i32,
+        broker_epoch: i64,
+        fetch: Fetch,
+    },
+    Offset {
+        key: Key,
+        query: OffsetQuery,
+    },
+    Produce {
+        key: Key,
+        acks_all: bool,
+        number: u64,
+        records: Vec<u8>,
+    },
+    /// To the coordinator on a partition of `__consumer_offsets`, in a version.
+    Group {
+        index: i32,
+        version: i16,
+        request: Box<Request>,
+    },
 }
 
 /// What a follower gets.
@@ -65,6 +87,9 @@ pub enum Answer {
     Fetched(Result<Fetched, ErrorCode>),
     Offset(Result<i64, ErrorCode>),
     Produced(Result<i64, ErrorCode>),
+    /// The node does not lead the group's partition.
+    NotCoordinator,
+    Group(Box<Response>),
 }
 
 /// What an answer is for; known to who asked.
@@ -91,6 +116,7 @@ impl fmt::Display for Party {
         match self {
             Party::Node { index, .. } => write!(f, "{}", index + 1),
             Party::Client(client) => write!(f, "client {client}"),
+            Party::Member(member) => write!(f, "member {member}"),
             Party::Nobody => write!(f, "nobody"),
         }
     }
@@ -142,6 +168,35 @@ impl fmt::Display for Ask {
             Ask::Produce { key, acks_all, number, records } => {
                 write!(f, "Produce -{} {number}, {} bytes, all: {acks_all}", key.1, records.len())
             }
+            Ask::Group { index, request, .. } => {
+                write!(f, "-{index} ")?;
+                match &**request {
+                    Request::JoinGroup { request: it, .. } => {
+                        let (member, instance) = (&it.member_id, it.group_instance_id.as_deref());
+                        write!(f, "JoinGroup {} {member} {instance:?}", it.group_id)
+                    }
+                    Request::SyncGroup(it) => {
+                        let shares =
+                            it.assignments.iter().map(|share| (&share.member_id, &share.assignment[..]));
+                        let shares: Vec<_> = shares.collect();
+                        let (group, member) = (&it.group_id, &it.member_id);
+                        write!(f, "SyncGroup {group} {} {member} {shares:?}", it.generation_id)
+                    }
+                    Request::Heartbeat(it) => {
+                        write!(f, "Heartbeat {} {} {}", it.group_id, it.generation_id, it.member_id)
+                    }
+                    Request::OffsetCommit(it) => {
+                        let (group, member) = (&it.group_id, &it.member_id);
+                        write!(f, "OffsetCommit {group} {} {member}", it.generation_id_or_member_epoch)?;
+                        let partitions = it.topics.iter().flat_map(|topic| &topic.partitions);
+                        partitions.into_iter().try_for_each(|it| {
+                            let (index, offset) = (it.partition_index, it.committed_offset);
+                            write!(f, " {index}: {offset} {:?}", it.committed_metadata)
+                        })
+                    }
+                    other => write!(f, "{other:?}"),
+                }
+            }
         }
     }
 }
@@ -167,7 +222,30 @@ impl fmt::Display for Answer {
                 let (bytes, committed) = (it.records.len(), it.high_watermark);
                 write!(f, "{bytes} bytes, committed {committed}, diverging {:?}", it.diverging)
             }
-            Answer::NotController | Answer::Refused | Answer::Administered => write!(f, "{self:?}"),
+            Answer::NotController | Answer::NotCoordinator | Answer::Refused | Answer::Administered => {
+                write!(f, "{self:?}")
+            }
+            Answer::Group(response) => match &**response {
+                Response::JoinGroup(it) => {
+                    let (generation, leader) = (it.generation_id, &it.leader);
+                    write!(f, "Joined {} {generation} {} led by {leader}", it.error_code, it.member_id)
+                }
+                Response::SyncGroup(it) => write!(f, "Synced {} {:?}", it.error_code, &it.assignment[..]),
+                Response::OffsetCommit(it) => {
+                    let partitions = it.topics.iter().flat_map(|topic| &topic.partitions);
+                    let codes: Vec<_> = partitions.map(|it| (it.partition_index, it.error_code)).collect();
+                    write!(f, "Committed {codes:?}")
+                }
+                Response::OffsetFetch(it) => {
+                    write!(f, "Offsets {}", it.error_code)?;
+                    let mut partitions = it.topics.iter().flat_map(|topic| &topic.partitions);
+                    partitions.try_for_each(|it| {
+                        let (index, offset) = (it.partition_index, it.committed_offset);
+                        write!(f, " {index}: {offset} {:?}", it.metadata)
+                    })
+                }
+                other => write!(f, "{other:?}"),
+            },
             Answer::Fetched(Err(error)) => write!(f, "Fetched {error:?}"),
             Answer::Offset(found) => write!(f, "Offset {found:?}"),
             Answer::Produced(done) => write!(f, "Produced {done:?}"),

@@ -4,6 +4,7 @@ use ottla_log::{Log, OpenOptions, PartitionDir};
 use ottla_metadata::delta::LocalPartition;
 use ottla_metadata::image::LeaderRecovery;
 use ottla_metadata::{Delta, Image};
+use ottla_records::mutant;
 use ottla_replication::Broker;
 use ottla_replication::leader::{Assignment, Recovery};
 
@@ -12,7 +13,7 @@ use super::ear::Said;
 use super::node::{Process, around};
 use super::partition::{Partition, log_config};
 use super::plan::Plan;
-use super::world::{Event, Ticket, World};
+use super::world::{Event, OFFSETS, Ticket, World};
 
 /// A partition's registration as its leader needs it.
 fn assignment(partition: &ottla_metadata::image::Partition) -> Assignment {
@@ -167,13 +168,18 @@ impl World {
             return;
         }
         let local = delta.local_changes(id);
+        let of_process = process.life.incarnation_id;
+        let known = process.image.broker(id).is_some_and(|it| it.incarnation_id == of_process);
         let mut failed = None;
+        let mut left: Vec<i32> = Vec::new();
         for (topic, topic_id, index, _) in &local.deletes {
             process.partitions.remove(&(*topic_id, *index));
             let gone = process.dir.remove_partition(&PartitionDir::current(topic.as_ref(), *index));
             failed = failed.or(gone.err().map(|error| error.to_string()));
+            left.extend((**topic == *OFFSETS).then_some(*index));
         }
         let mut touched: Vec<Key> = Vec::new();
+        let mut taken: Vec<(Key, i32)> = Vec::new();
         let locals =
             local.leaders.iter().map(|it| (it, true)).chain(local.followers.iter().map(|it| (it, false)));
         for (local, leads) in locals {
@@ -196,13 +202,29 @@ impl World {
                 (false, true) => partition.follow(local.partition.leader, epoch),
                 (false, false) => partition.resign(epoch),
             }
+            if *local.topic == *OFFSETS {
+                match leads {
+                    // What it led before this process was registered it leads no longer.
+                    true if local.new_leader_epoch && (known || mutant::is("coordinates-unregistered")) => {
+                        taken.push((key, epoch));
+                    }
+                    true => {}
+                    false => left.push(key.1),
+                }
+            }
             touched.push(key);
         }
         if let Some(why) = failed {
             return self.failed(node, &why);
         }
+        for index in left {
+            self.leave_seat(node, index);
+        }
         for key in touched {
             self.tell(node, key);
+        }
+        for (key, epoch) in taken {
+            self.take_seat(node, key, epoch);
         }
     }
 }

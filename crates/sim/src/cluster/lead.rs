@@ -1,9 +1,9 @@
 //! A partition as its leader has it.
 
-use ottla_log::{AppendError, LeaderAppend, ReadUpTo};
+use ottla_log::{AppendError, LeaderAppend, Origin, ReadUpTo, Transaction};
 use ottla_protocol::ErrorCode;
-use ottla_records::validate::{self, Rules};
-use ottla_records::{Decompressor, mutant};
+use ottla_records::validate::{self, Accepted, Rules};
+use ottla_records::{Batch, Decompressor, TimestampType, mutant};
 use ottla_replication::follower::{Fetch, LeaderOffset, OffsetQuery};
 use ottla_replication::leader::{
     self, Acks, Admission, Answer, Assignment, FetchRefused, Leader, Progress, Proposal,
@@ -93,6 +93,36 @@ impl Partition {
         }
         let is_duplicate = appended.duplicate && mutant::is("duplicate-acknowledged-at-once");
         if !all || is_duplicate { Ok(Written::Now { base }) } else { Ok(Written::Waits { base, required }) }
+    }
+
+    /// Appends what a coordinator of `leader_epoch` on this partition writes: the first offset, and the one behind.
+    pub fn append_own(
+        &mut self,
+        records: &[u8],
+        leader_epoch: i32,
+        around: &Around<'_>,
+    ) -> Result<(i64, i64), ErrorCode> {
+        self.check_leader(-1)?;
+        let Role::Leads(leader) = &mut self.role else { return Err(ErrorCode::NotLeaderOrFollower) };
+        if self.leader_epoch != leader_epoch {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        if leader.admits() != Admission::Admitted {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        let batch = Batch::parse(records).expect("SIM: a batch that was built can be parsed");
+        let append = LeaderAppend {
+            now_ms: around.wall_ms,
+            leader_epoch,
+            origin: Origin::Coordinator,
+            transaction: Transaction::default(),
+        };
+        let accepted = Accepted { batch, timestamp: (TimestampType::CreateTime, batch.max_timestamp) };
+        let appended = self.log.append_as_leader(&append, &[accepted]);
+        let appended = appended.map_err(|_| ErrorCode::KafkaStorageError)?;
+        let progress = leader.appended(self.log.log_end(), &around.lookup(), around.now_ms);
+        self.advance(progress);
+        Ok((appended.first_offset, appended.last_offset + 1))
     }
 
     /// Whether a produce may be answered; nothing while it has to wait.

@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use super::ask::{Answer, Ask, Key, Party, Purpose};
 use super::copy::Question;
-use super::world::{TOPIC, World};
+use super::node::is_ours;
+use super::world::World;
 
 /// Between heartbeats of a broker that serves.
 const BEAT_MS: i64 = 400;
@@ -121,6 +122,7 @@ impl World {
             });
             self.go_on_fetching(node, key);
         }
+        self.tick_seats(node);
         self.write_checkpoints(node);
     }
 
@@ -366,7 +368,7 @@ impl World {
         }
         process.checkpoint_at = now + CHECKPOINT_MS;
         let mut done = Ok(());
-        let (mut recovery_points, mut high_watermarks) = process.carry_over(TOPIC);
+        let (mut recovery_points, mut high_watermarks) = process.carry_over();
         for partition in process.partitions.values_mut() {
             if flushes && done.is_ok() {
                 done = partition.log.flush(now).map(drop);
@@ -386,15 +388,18 @@ impl World {
 
     /// Closes the logs for good, and has the quorum stop.
     pub(super) fn close_partitions(&mut self, node: usize) {
+        self.leave_seats(node);
         let Some(process) = &mut self.nodes[node].process else { return };
         if process.closed.is_some() {
             return;
         }
-        let (mut recovery_points, mut high_watermarks) = process.carry_over(TOPIC);
+        let (mut recovery_points, mut high_watermarks) = process.carry_over();
         let mut done = Ok(());
         let held = process.dir.partitions().unwrap_or_default();
-        let opened = |it: &PartitionDir| process.partitions.values().any(|p| p.key.1 == it.partition);
-        process.unchecked = !process.clean && held.iter().any(|it| it.topic == TOPIC && !opened(it));
+        let opened = |it: &PartitionDir| {
+            process.partitions.values().any(|p| p.key.1 == it.partition && *p.topic == *it.topic)
+        };
+        process.unchecked = !process.clean && held.iter().any(|it| is_ours(&it.topic) && !opened(it));
         for partition in std::mem::take(&mut process.partitions).into_values() {
             recovery_points.push(partition.entry(partition.log.log_end()));
             high_watermarks.push(partition.entry(partition.log.high_watermark()));

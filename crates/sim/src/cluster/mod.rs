@@ -14,6 +14,8 @@
 //! | `serve` | what a node is asked |
 //! | `ask` | what nodes and clients ask of each other |
 //! | `producers` | clients that write, each record once |
+//! | `seats` | group coordinators on the partitions of `__consumer_offsets` that a node leads |
+//! | `members` | members of consumer groups |
 //! | `troubles` | kills, power cuts, partitions, empty disks, reassignments ... |
 //! | `rules/` | what must hold, one file each |
 
@@ -24,11 +26,13 @@ mod ear;
 mod follow;
 mod lead;
 mod life;
+mod members;
 mod node;
 mod partition;
 pub mod plan;
 mod producers;
 mod rules;
+mod seats;
 mod serve;
 mod troubles;
 pub mod world;

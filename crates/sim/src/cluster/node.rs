@@ -20,6 +20,8 @@ use super::ear::{Ear, Outbox, Wire};
 use super::life::Life;
 use super::partition::{Around, Partition};
 use super::plan::Plan;
+use super::seats::Seat;
+use super::world::{OFFSETS, TOPIC};
 
 /// Wall clock at the beginning of every run.
 const EPOCH_MS: i64 = 1_700_000_000_000;
@@ -66,6 +68,8 @@ pub struct Process {
     pub brokers: BTreeMap<BrokerId, Broker>,
     pub life: Life,
     pub partitions: BTreeMap<Key, Partition>,
+    /// Group coordinators, by the partition of `__consumer_offsets`.
+    pub seats: BTreeMap<i32, Seat>,
     /// Changes of in-sync replicas that wait for their turn.
     pub to_propose: Vec<(Key, Proposal)>,
     /// Those that are on their way.
@@ -158,6 +162,7 @@ impl Node {
             brokers: BTreeMap::new(),
             life: Life::new(plan.is_broker(self.index), incarnation_id, previous_epoch, now),
             partitions: BTreeMap::new(),
+            seats: BTreeMap::new(),
             to_propose: Vec::new(),
             proposing: None,
             checkpoint_at: now + 3_000,
@@ -236,9 +241,9 @@ impl Process {
     }
 
     /// What the checkpoints said of partitions that were not opened: it goes on to hold.
-    pub fn carry_over(&self, topic: &str) -> (Vec<CheckpointEntry>, Vec<CheckpointEntry>) {
+    pub fn carry_over(&self) -> (Vec<CheckpointEntry>, Vec<CheckpointEntry>) {
         let of = |it: fn(&(i64, i64)) -> i64| {
-            let found = self.found.iter().filter(|((name, _), _)| name == topic);
+            let found = self.found.iter().filter(|((name, _), _)| is_ours(name));
             let entry = |((topic, partition), offsets): (&(String, i32), &(i64, i64))| CheckpointEntry {
                 topic: topic.clone(),
                 partition: *partition,
@@ -275,6 +280,11 @@ pub fn around<'a>(
         min_isr: plan.min_isr,
         lag_ms: plan.lag_ms,
     }
+}
+
+/// Whether clients or groups write to a topic.
+pub fn is_ours(topic: &str) -> bool {
+    topic == TOPIC || topic == OFFSETS
 }
 
 fn empty_disk() -> anyhow::Result<SimDisk> {

@@ -107,23 +107,53 @@ pub struct Plan {
     pub trouble_ms: i64,
     /// Longest pause between two troubles, in milliseconds.
     pub gap_ms: i64,
+    /// Consumer groups; none in the kind of world without them.
+    pub groups: usize,
+    /// Members of all groups together.
+    pub members: usize,
+    /// Partitions of `__consumer_offsets`.
+    pub offsets_partitions: i32,
+    /// The members' session timeout, in milliseconds.
+    pub member_session_ms: i64,
+    /// Their rebalance timeout.
+    pub rebalance_ms: i64,
+    /// `group.initial.rebalance.delay.ms`
+    pub delay_ms: i64,
+    /// How often members leave, stop or pause, of a thousand turns.
+    pub churn: u64,
     /// Kinds of trouble that this run has.
     pub troubles: Vec<Trouble>,
 }
 
 impl Plan {
-    /// The generator of a seed: another one than that of the quorum's world.
-    pub fn random(seed: u64) -> Random {
-        Random::new(seed ^ 0xc1c1_c1c1_c1c1_c1c1)
+    /// The generator of a seed: another one for each kind of world.
+    pub fn random(seed: u64, groups: bool) -> Random {
+        Random::new(seed ^ if groups { 0x6060_6060_6060_6060 } else { 0xc1c1_c1c1_c1c1_c1c1 })
     }
 
     /// The plan that a seed begins with.
-    pub fn of_seed(seed: u64) -> Plan {
-        Plan::draw(&mut Plan::random(seed))
+    pub fn of_seed(seed: u64, groups: bool) -> Plan {
+        Plan::draw(&mut Plan::random(seed, groups), groups)
     }
 
     /// Draws the plan of a run.
-    pub fn draw(random: &mut Random) -> Plan {
+    pub fn draw(random: &mut Random, groups: bool) -> Plan {
+        let mut plan = Plan::draw_cluster(random);
+        if groups {
+            plan.partitions = 1;
+            plan.producers = 1;
+            plan.groups = 1 + random.index(2);
+            plan.members = plan.groups + 1 + random.index(5);
+            plan.offsets_partitions = 1 + random.index(2) as i32;
+            plan.member_session_ms = random.between(2_000, 6_000);
+            plan.rebalance_ms = random.between(1_500, 6_000);
+            plan.delay_ms = random.between(0, 800);
+            plan.churn = [0, 5, 20, 60][random.index(4)];
+        }
+        plan
+    }
+
+    fn draw_cluster(random: &mut Random) -> Plan {
         let elr = random.chance(700);
         let combined = random.chance(600);
         let controllers = [1, 3, 3, 3][random.index(4)];
@@ -155,6 +185,13 @@ impl Plan {
             session_ms: random.between(1_000, 4_000),
             trouble_ms: random.between(5_000, 20_000),
             gap_ms: random.between(200, 2_500),
+            groups: 0,
+            members: 0,
+            offsets_partitions: 0,
+            member_session_ms: 0,
+            rebalance_ms: 0,
+            delay_ms: 0,
+            churn: 0,
             troubles,
         }
     }

@@ -76,6 +76,9 @@ impl World {
                     }
                 }
             }
+            Ask::Group { index, version, request } => {
+                self.coordinate(node, route, index, (version, *request))
+            }
             ask => self.at_desk(node, route, ask),
         }
     }
@@ -136,7 +139,7 @@ impl World {
             Ask::AssignDirs(request) => {
                 apart(controller.view().assign_replicas_to_dirs(&request).map(|_| Answer::Administered))
             }
-            Ask::Fetch { .. } | Ask::Offset { .. } | Ask::Produce { .. } => return,
+            Ask::Fetch { .. } | Ask::Offset { .. } | Ask::Produce { .. } | Ask::Group { .. } => return,
         };
         let answers = super::desk::append(process, &host.said, time, decision, Some((route, answer)));
         self.answer_all(node, answers);
@@ -183,6 +186,7 @@ impl World {
         }
         self.answer_all(node, answers);
         self.compare_with_newest(key);
+        self.tell_seat(node, key);
     }
 
     fn acknowledged(&mut self, node: usize, key: Key, base: i64, number: u64) {

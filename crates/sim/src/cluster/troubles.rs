@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::ask::{Ask, Party, Purpose};
 use super::plan::Trouble;
-use super::world::{Event, TOPIC, World};
+use super::world::{Event, OFFSETS, TOPIC, World};
 
 impl World {
     /// One piece of trouble, and the next one later.
@@ -168,9 +168,14 @@ impl World {
         brokers.truncate(self.plan.replicas as usize);
         // Now and then it is cancelled.
         let replicas = (!self.random.chance(200)).then_some(brokers);
-        let partition_index = self.random.index(self.plan.partitions as usize) as i32;
+        let of_groups = self.plan.groups > 0 && self.random.chance(700);
+        let (name, count) = match of_groups {
+            true => (OFFSETS, self.plan.offsets_partitions),
+            false => (TOPIC, self.plan.partitions),
+        };
+        let partition_index = self.random.index(count as usize) as i32;
         let topic = ReassignableTopic {
-            name: TOPIC.to_owned(),
+            name: name.to_owned(),
             partitions: vec![ReassignablePartition { partition_index, replicas }],
         };
         let request = AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() };

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::ask::{Answer, Ask, Key, Party, Purpose, Route};
 use super::ear::{Ear, Said, Wire};
+use super::members::Member;
 use super::node::{self, Node};
 use super::partition::{Around, Partition, Role};
 use super::plan::Plan;
@@ -26,6 +27,8 @@ use crate::words;
 
 /// The topic of a run.
 pub const TOPIC: &str = "orders";
+/// Where consumer groups are written.
+pub const OFFSETS: &str = "__consumer_offsets";
 /// How often a process looks at the clock.
 const TICK_MS: i64 = 40;
 /// How often the simulator looks at everything.
@@ -80,7 +83,19 @@ pub enum Event {
     Write {
         client: usize,
     },
-    /// The topic is asked for until it is there.
+    /// A member's turn; only the newest counts.
+    Member {
+        member: usize,
+        turn: u64,
+    },
+    /// A coordinator reads the next piece of its log.
+    Load {
+        node: usize,
+        incarnation: u64,
+        index: i32,
+        seat: u64,
+    },
+    /// The topics are asked for until they are there.
     Create,
     Audit,
     Trouble,
@@ -111,6 +126,8 @@ pub struct World {
     /// Trouble goes on.
     pub(super) troubled: bool,
     pub(super) topic: Option<Uuid>,
+    pub(super) offsets: Option<Uuid>,
+    pub(super) members: Vec<Member>,
     pub(super) producers: Vec<Producer>,
     pub(super) producer_ids: i64,
     pub(super) numbers: u64,
@@ -122,9 +139,11 @@ pub struct World {
 
 impl World {
     /// A cluster from a seed, every node about to start. `keep` is how much of the trace is to be read.
-    pub fn new(seed: u64, keep: usize, change: impl FnOnce(&mut Plan)) -> World {
-        let mut random = Plan::random(seed);
-        let mut plan = Plan::draw(&mut random);
+    ///
+    /// With `groups` there are consumer groups in it.
+    pub fn new(seed: u64, groups: bool, keep: usize, change: impl FnOnce(&mut Plan)) -> World {
+        let mut random = Plan::random(seed, groups);
+        let mut plan = Plan::draw(&mut random, groups);
         change(&mut plan);
         let nodes = (0..plan.nodes()).map(|index| Node::new(index).expect("SIM: an empty disk can be used"));
         let mut world = World {
@@ -138,6 +157,8 @@ impl World {
             writing: true,
             troubled: true,
             topic: None,
+            offsets: None,
+            members: Vec::new(),
             producers: Vec::new(),
             producer_ids: 1_000,
             numbers: 0,
@@ -156,6 +177,7 @@ impl World {
         let first_trouble = 3_000 + world.plan.gap_ms;
         world.post(first_trouble, Event::Trouble);
         world.begin_producers();
+        world.begin_members();
         world
     }
 
@@ -188,9 +210,10 @@ impl World {
         // A process that is stopped, or waits for its disk, finds what arrived when it goes on.
         let held = match &event {
             Event::Request { to, .. } | Event::Response { to, .. } | Event::Ask { to, .. } => Some(*to),
-            Event::Wake { node, .. } | Event::Tick { node, .. } | Event::PeerRefused { node, .. } => {
-                Some(*node)
-            }
+            Event::Wake { node, .. }
+            | Event::Tick { node, .. }
+            | Event::Load { node, .. }
+            | Event::PeerRefused { node, .. } => Some(*node),
             Event::Answer { route: Route { party: Party::Node { index, .. }, .. }, .. } => Some(*index),
             _ => None,
         };
@@ -243,12 +266,19 @@ impl World {
                         }
                     }
                     Party::Client(client) => self.written(client, id, answer),
+                    Party::Member(member) => self.member_told(member, id, answer),
                     Party::Nobody => {}
                 }
             }
             Event::PeerRefused { node, peer } => self.peer_refused(node, peer),
             Event::Write { client } => self.write(client),
-            Event::Create => self.create_topic(),
+            Event::Member { member, turn } => self.member_turn(member, turn),
+            Event::Load { node, incarnation, index, seat } => {
+                if self.runs(node, incarnation) {
+                    self.load_seat(node, index, seat);
+                }
+            }
+            Event::Create => self.create_topics(),
             Event::Audit => {
                 self.post(AUDIT_MS, Event::Audit);
                 self.audit(false);
@@ -297,7 +327,9 @@ impl World {
     pub(super) fn send(&mut self, party: Party, to: usize, ask: Ask, purpose: Purpose) -> u64 {
         self.sequence += 1;
         let route = Route { party, id: self.sequence, purpose };
-        for after in self.network.arrivals(self.place(party), to) {
+        // A request for a group goes over one connection: it arrives once, if at all.
+        let most = if matches!(party, Party::Member(_)) { 1 } else { usize::MAX };
+        for after in self.network.arrivals(self.place(party), to).into_iter().take(most) {
             self.post(after, Event::Ask { route: route.clone(), to, ask: ask.clone() });
         }
         route.id
@@ -308,6 +340,7 @@ impl World {
         match party {
             Party::Node { index, .. } => index,
             Party::Client(client) => self.nodes.len() + client,
+            Party::Member(member) => self.nodes.len() + self.producers.len() + member,
             Party::Nobody => usize::MAX,
         }
     }
@@ -353,6 +386,9 @@ impl World {
         self.nodes[node].kill(seed);
         let after = self.random.between(50, 6_000);
         self.post(after, Event::Start { node });
+        if had_power {
+            self.members_lose(node);
+        }
         if !had_power || !self.plan.early {
             return;
         }
@@ -496,21 +532,22 @@ impl World {
         }
     }
 
-    fn create_topic(&mut self) {
-        self.topic = self.rules.topic(TOPIC);
-        if self.topic.is_some() {
-            return;
-        }
-        let topic = CreatableTopic {
-            name: TOPIC.to_owned(),
-            num_partitions: self.plan.partitions,
+    fn create_topics(&mut self) {
+        (self.topic, self.offsets) = (self.rules.topic(TOPIC), self.rules.topic(OFFSETS));
+        let topic = |name: &str, partitions| CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: partitions,
             replication_factor: self.plan.replicas,
             ..CreatableTopic::default()
         };
-        self.administer(Ask::CreateTopics(CreateTopicsRequest {
-            topics: vec![topic],
-            ..CreateTopicsRequest::default()
-        }));
+        let mut topics = Vec::new();
+        topics.extend(self.topic.is_none().then(|| topic(TOPIC, self.plan.partitions)));
+        let lacks_offsets = self.offsets.is_none() && self.plan.groups > 0;
+        topics.extend(lacks_offsets.then(|| topic(OFFSETS, self.plan.offsets_partitions)));
+        if topics.is_empty() {
+            return;
+        }
+        self.administer(Ask::CreateTopics(CreateTopicsRequest { topics, ..CreateTopicsRequest::default() }));
         self.post(300, Event::Create);
     }
 
@@ -529,6 +566,7 @@ impl World {
 
     /// Looks at everything: members of ISR and ELR have what is committed, and what replicas take for committed is.
     pub fn audit(&mut self, all: bool) {
+        self.probe();
         let chosen = self.random.index(self.nodes.len());
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(process) = &node.process else { continue };
@@ -546,9 +584,14 @@ impl World {
     /// Whether every partition has its leader and all its replicas in sync, with nothing left to copy.
     pub fn is_whole(&self) -> bool {
         let Some(topic) = self.topic else { return false };
+        let groups_are_whole = || {
+            let index_is_whole = |index| self.offsets.is_some_and(|id| self.partition_is_whole((id, index)));
+            self.plan.groups == 0 || (0..self.plan.offsets_partitions).all(index_is_whole)
+        };
         let up = |node: &Node| node.process.as_ref().is_some_and(|it| it.life.serving || !it.life.is_broker);
         self.nodes.iter().all(up)
             && (0..self.plan.partitions).all(|index| self.partition_is_whole((topic, index)))
+            && groups_are_whole()
     }
 
     fn partition_is_whole(&self, key: Key) -> bool {
@@ -636,6 +679,9 @@ impl World {
                     partition.asking
                 );
             }
+        }
+        for (index, member) in self.members.iter().enumerate() {
+            out += &format!("\n  member {index}: {member:?}");
         }
         out + &self.rules.summary()
     }

@@ -1,9 +1,14 @@
 //! What must hold in a whole cluster, one file each. A broken one ends the run with its number in
 //! `docs/INVARIANTS.md`.
 
+mod commits;
+mod generations;
+mod groups;
 mod images;
 mod leaders;
+pub(super) mod ledger;
 mod members;
+mod owners;
 mod records;
 mod registrations;
 mod sequences;
@@ -11,6 +16,7 @@ mod watermarks;
 
 use std::collections::BTreeMap;
 
+use ottla_groups::{Request, Response};
 use ottla_metadata::image::Partition as Registered;
 use ottla_metadata::{Delta, Image};
 use ottla_protocol::ErrorCode;
@@ -19,6 +25,7 @@ use uuid::Uuid;
 use super::ask::Key;
 use super::ear::Batch;
 use super::partition::{News, Partition};
+use super::world::OFFSETS;
 pub(super) use crate::invariants::hold;
 use records::Chapter;
 
@@ -29,6 +36,7 @@ pub struct Rules {
     leaders: leaders::Leaders,
     watermarks: watermarks::Watermarks,
     chapters: BTreeMap<Key, Chapter>,
+    books: BTreeMap<Key, groups::Book>,
     acknowledged: u64,
 }
 
@@ -40,6 +48,7 @@ impl Rules {
             leaders: leaders::Leaders::default(),
             watermarks: watermarks::Watermarks::default(),
             chapters: BTreeMap::new(),
+            books: BTreeMap::new(),
             acknowledged: 0,
         }
     }
@@ -78,7 +87,13 @@ impl Rules {
                     }
                 }
                 News::Committed { epoch, high_watermark } => {
+                    let before = chapter.end();
                     chapter.committed(epoch, high_watermark, &partition.log);
+                    let after = chapter.end();
+                    if before < after && *partition.topic == *OFFSETS && !chapter.had_unclean_election() {
+                        let book = self.books.entry(partition.key).or_default();
+                        book.committed(&partition.log, before, after);
+                    }
                 }
                 News::Lost { records } => self.watermarks.lost(chapter, node, partition.key, records),
             }
@@ -90,6 +105,15 @@ impl Rules {
     pub fn acknowledged(&mut self, key: Key, epoch: i32, base: i64, number: u64) {
         self.acknowledged += 1;
         self.chapters.entry(key).or_default().acknowledged(epoch, base, number);
+    }
+
+    /// The coordinator of a partition of `__consumer_offsets` answers in this epoch.
+    pub fn coordinator_answers(&mut self, key: Key, epoch: i32, request: &Request, response: &Response) {
+        let lost = self.chapters.get(&key).is_some_and(Chapter::had_unclean_election);
+        if !lost {
+            let book = self.books.entry(key).or_default();
+            self.acknowledged += book.answered(epoch, request, response);
+        }
     }
 
     /// A client was told that its sequence does not follow.

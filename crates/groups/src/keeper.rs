@@ -1,0 +1,350 @@
+//! A shard on the log of its partition: reads the log when it takes over, appends what the shard wants appended, and
+//! tells it what the high watermark has passed. How the log is kept and where answers go is the caller's to say.
+
+use std::collections::VecDeque;
+
+use ottla_protocol::error_code::ErrorCode;
+use ottla_records::{
+    Batch, BatchBuilder, BatchIter, BatchIterError, ControlRecord, DecompressError, Decompressor, NewRecord,
+    RecordError, mutant,
+};
+use uuid::Uuid;
+
+use crate::api::{AppendId, Client, Effect, Notice, Record, Request, Response, Token};
+use crate::config::Config;
+use crate::record::ReplayError;
+use crate::shard::{Logged, Shard};
+
+/// What one record batch of coordinator records may become when it is decompressed.
+const LOAD_BATCH_BYTES: usize = 256 * 1024 * 1024;
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds on a clock that never goes back: deadlines go by it.
+    pub running_ms: i64,
+    /// Milliseconds since 1970: what is stored goes by it.
+    pub wall_ms: i64,
+}
+
+/// The partition of `__consumer_offsets` that a [`Keeper`] works on.
+pub trait Journal {
+    /// Appends a batch if the partition is led here in `leader_epoch`: its first offset and the one behind it.
+    fn append(&mut self, batch: &[u8], leader_epoch: i32, wall_ms: i64) -> Result<(i64, i64), ErrorCode>;
+
+    /// The offset below which everything is committed; `None` when the partition is not led here in `leader_epoch`
+    /// (any more), and what was appended in that epoch may have been replaced.
+    fn high_watermark(&self, leader_epoch: i32) -> Option<i64>;
+}
+
+/// What comes out of a [`Keeper`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// Answers the request of this token.
+    Reply {
+        /// The request's token.
+        token: Token,
+        /// The answer.
+        response: Response,
+    },
+    /// Something worth a log line.
+    Notice(Notice),
+}
+
+/// Why a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Bytes that are no sound batch.
+    #[error("after offset {offset}: {error}")]
+    Malformed {
+        /// The last offset before them.
+        offset: i64,
+        /// What is wrong with them.
+        error: BatchIterError,
+    },
+    /// A batch with bytes that are no sound record.
+    #[error("batch at offset {offset}: {error}")]
+    Record {
+        /// The batch's first offset.
+        offset: i64,
+        /// What is wrong with it.
+        error: RecordError,
+    },
+    /// A batch that cannot be decompressed.
+    #[error("offset {offset}: {error}")]
+    Compressed {
+        /// The batch's first offset.
+        offset: i64,
+        /// What is wrong with it.
+        error: DecompressError,
+    },
+    /// A record that cannot be taken in.
+    #[error("offset {offset}: {error}")]
+    Replay {
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        error: ReplayError,
+    },
+    /// The bytes end within the first batch.
+    #[error("no whole batch at offset {offset}")]
+    NoBatch {
+        /// Where one should begin.
+        offset: i64,
+    },
+}
+
+/// An append on its way to being committed.
+#[derive(Debug, Clone, Copy)]
+struct Uncommitted {
+    id: AppendId,
+    base_offset: i64,
+    /// The high watermark that commits it.
+    end_offset: i64,
+}
+
+/// A [`Shard`] and what it has on its way to the log.
+#[derive(Debug)]
+pub struct Keeper {
+    shard: Shard,
+    leader_epoch: i32,
+    /// Appends that are in the log but not yet below the high watermark, in the order of the log.
+    uncommitted: VecDeque<Uncommitted>,
+    /// Whether the log has been read to its end, and what was uncommitted in it still is.
+    awaits_tail: bool,
+    /// Records without a key that were passed over.
+    keyless: usize,
+}
+
+impl Keeper {
+    /// A shard that is still to be loaded, of a partition that is led here in `leader_epoch`.
+    pub fn new(config: Config, leader_epoch: i32) -> Keeper {
+        Keeper {
+            shard: Shard::new(config),
+            leader_epoch,
+            uncommitted: VecDeque::new(),
+            awaits_tail: false,
+            keyless: 0,
+        }
+    }
+
+    /// The epoch in which the partition is led here.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// The partition is led here in another epoch from now on, with the same log: that alone changes nothing for the
+    /// groups (Kafka: an active coordinator stays active).
+    pub fn lead_on(&mut self, leader_epoch: i32) {
+        self.leader_epoch = leader_epoch;
+    }
+
+    /// Whether something in the log waits for the high watermark.
+    pub fn waits(&self) -> bool {
+        !self.uncommitted.is_empty()
+    }
+
+    /// When [`Keeper::tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.shard.next_deadline()
+    }
+
+    /// Number of groups, and of committed offsets.
+    pub fn size(&self) -> (usize, usize) {
+        self.shard.size()
+    }
+
+    /// Records without a key that were passed over while the log was read.
+    pub fn keyless(&self) -> usize {
+        self.keyless
+    }
+
+    fn shard_at(&mut self, now: Moment) -> &mut Shard {
+        self.shard.set_wall_clock(now.running_ms, now.wall_ms);
+        &mut self.shard
+    }
+
+    /// [`Shard::handle`]; [`Keeper::settle`] comes next.
+    pub fn handle(&mut self, now: Moment, client: Client<'_>, token: Token, request: Request) {
+        self.shard_at(now).handle(now.running_ms, client, token, request);
+    }
+
+    /// [`Shard::tick`]; [`Keeper::settle`] comes next.
+    pub fn tick(&mut self, now: Moment) {
+        self.shard_at(now).tick(now.running_ms);
+    }
+
+    /// [`Shard::topics_deleted`]; [`Keeper::settle`] comes next.
+    pub fn topics_deleted(&mut self, now: Moment, topics: &[(&str, Uuid)]) {
+        self.shard_at(now).topics_deleted(now.running_ms, topics);
+    }
+
+    /// The partition is given up: everyone who waits is told so by the [`Keeper::settle`] that comes next.
+    pub fn unload(&mut self, now: Moment) {
+        self.uncommitted.clear();
+        self.awaits_tail = false;
+        self.shard_at(now).unload();
+    }
+
+    /// Takes in what stands in the log from `offset` on, as far as whole batches are in `bytes`. What is below
+    /// `high_watermark` is committed; what is above it will be, now that the partition is led here, but not yet.
+    ///
+    /// Gives how many records there were, and the offset to go on from.
+    pub fn read(
+        &mut self,
+        decompressor: &mut Decompressor,
+        bytes: &[u8],
+        offset: i64,
+        high_watermark: Option<i64>,
+    ) -> Result<(usize, i64), LoadError> {
+        // When the lead is lost just now, nothing counts as committed.
+        let high_watermark = high_watermark.unwrap_or(-1);
+        let (mut at, mut records) = (offset, 0);
+        for batch in BatchIter::verified(bytes) {
+            let batch = match batch {
+                Ok(batch) => batch,
+                // The size asked for cut it off: the next read begins with it.
+                Err(e) if e.error.is_torn() && at > offset => break,
+                Err(e) => return Err(LoadError::Malformed { offset: at, error: e }),
+            };
+            if batch.header().next_offset() <= at {
+                continue;
+            }
+            records += self.read_batch(decompressor, &batch, high_watermark)?;
+            at = batch.header().next_offset();
+        }
+        if at == offset { Err(LoadError::NoBatch { offset }) } else { Ok((records, at)) }
+    }
+
+    /// Takes in the records of one batch; gives how many they are.
+    fn read_batch(
+        &mut self,
+        decompressor: &mut Decompressor,
+        batch: &Batch<'_>,
+        high_watermark: i64,
+    ) -> Result<usize, LoadError> {
+        let header = *batch.header();
+        let (base_offset, end_offset) = (header.base_offset, header.next_offset());
+        // What follows on something uncommitted is settled after it, even if the watermark has passed both by now:
+        // otherwise the older value would be the last one to arrive.
+        let is_committed =
+            end_offset <= high_watermark && (self.uncommitted.is_empty() || mutant::is("tail-out-of-order"));
+        if !is_committed && mutant::is("loading-stops-early") {
+            return Ok(0);
+        }
+        let id = (!is_committed && !header.is_control()).then(|| {
+            let id = self.shard.begin_uncommitted();
+            self.uncommitted.push_back(Uncommitted { id, base_offset, end_offset });
+            id
+        });
+        let all = decompressor.records(batch, LOAD_BATCH_BYTES);
+        let mut records = 0;
+        for record in all.map_err(|error| LoadError::Compressed { offset: base_offset, error })? {
+            let record = record.map_err(|error| LoadError::Record { offset: base_offset, error })?;
+            if header.is_control() {
+                if let Ok(ControlRecord::EndTransaction { commit, .. }) = ControlRecord::parse(&record) {
+                    self.shard.replay_marker(header.producer_id, commit);
+                }
+                continue;
+            }
+            let Some(key) = record.key else {
+                self.keyless += 1;
+                continue;
+            };
+            let producer_id = if header.is_transactional() { header.producer_id } else { -1 };
+            let logged = Logged { offset: record.offset, producer_id, key, value: record.value };
+            let taken = match id {
+                Some(id) => self.shard.replay_uncommitted(id, base_offset, logged),
+                None => self.shard.replay(logged),
+            };
+            taken.map_err(|error| LoadError::Replay { offset: record.offset, error })?;
+            records += 1;
+        }
+        Ok(records)
+    }
+
+    /// The log has been read to its end. [`Keeper::settle`] comes next.
+    ///
+    /// The groups are served once everything that was found in the log is committed here. What was above the watermark may
+    /// have been acknowledged by the leader before, whose watermark was further: an older offset would take a commit
+    /// back. Or it may be lost with this leader: then a generation that was told of would be assigned a second time.
+    /// (Kafka serves at once.) Until then clients are told to wait, and heartbeats are answered.
+    pub fn loaded(&mut self, now: Moment) {
+        self.awaits_tail = self.waits() && !mutant::is("tail-not-awaited");
+        if !self.awaits_tail {
+            self.shard_at(now).loaded(now.running_ms);
+        }
+    }
+
+    /// Whether the log has been read and is not committed to where it ended then.
+    pub fn awaits_tail(&self) -> bool {
+        self.awaits_tail
+    }
+
+    /// Does what the shard wants done, in its order. Comes after every other call, and whenever the high watermark has
+    /// moved while something [`waits`](Keeper::waits). Without a journal every append is refused.
+    pub fn settle(&mut self, mut journal: Option<&mut dyn Journal>, now: Moment, said: &mut dyn FnMut(Said)) {
+        self.commit(journal.as_deref(), now);
+        while let Some(effect) = self.shard.poll_effect() {
+            match effect {
+                Effect::Append(append) => {
+                    let appended = match journal.as_deref_mut() {
+                        Some(journal) => self.append(journal, &append.records, now),
+                        None => Err(ErrorCode::NotCoordinator),
+                    };
+                    match appended {
+                        Ok((base_offset, _)) if mutant::is("stored-before-committed") => {
+                            self.shard_at(now).appended(now.running_ms, append.id, Ok(base_offset));
+                        }
+                        Ok((base_offset, end_offset)) => {
+                            self.uncommitted.push_back(Uncommitted {
+                                id: append.id,
+                                base_offset,
+                                end_offset,
+                            });
+                            self.commit(journal.as_deref(), now);
+                        }
+                        Err(error) => self.shard_at(now).appended(now.running_ms, append.id, Err(error)),
+                    }
+                }
+                Effect::Reply { token, response } => said(Said::Reply { token, response }),
+                Effect::Notice(notice) => said(Said::Notice(notice)),
+            }
+        }
+    }
+
+    /// Tells the shard of appends that the high watermark has passed.
+    fn commit(&mut self, journal: Option<&dyn Journal>, now: Moment) {
+        let Some(journal) = journal else { return };
+        if self.uncommitted.is_empty() {
+            return;
+        }
+        // Once another epoch has begun the high watermark may count records that others wrote in the place of ours.
+        let Some(high_watermark) = journal.high_watermark(self.leader_epoch) else { return };
+        while let Some(&Uncommitted { id, base_offset, end_offset }) = self.uncommitted.front() {
+            if end_offset > high_watermark {
+                return;
+            }
+            self.uncommitted.pop_front();
+            self.shard_at(now).appended(now.running_ms, id, Ok(base_offset));
+            // Nothing else is appended before.
+            if self.awaits_tail && self.uncommitted.is_empty() {
+                self.awaits_tail = false;
+                self.shard_at(now).loaded(now.running_ms);
+            }
+        }
+    }
+
+    fn append(
+        &mut self,
+        journal: &mut dyn Journal,
+        records: &[Record],
+        now: Moment,
+    ) -> Result<(i64, i64), ErrorCode> {
+        let mut batch = BatchBuilder::new(0).leader_epoch(self.leader_epoch);
+        for record in records {
+            batch.append(&NewRecord::new(now.wall_ms, Some(&record.key), record.value.as_deref()));
+        }
+        journal.append(&batch.build(), self.leader_epoch, now.wall_ms)
+    }
+}
