@@ -25,7 +25,7 @@
 //! back what it stood for: the offset, the new group, the new id of a static member; a group whose assignment
 //! could not be stored rebalances.
 //!
-//! **What this crate never does:** authorize, look up topics, choose the partition's leader, write a log, or
+//! **What this crate never does:** authorize, look up topics, choose the partition's leader, open a log, or
 //! understand what members of a group say to each other (except which topics consumers subscribe to).
 //!
 //! Broken internal rules panic with a message that starts with `GROUPS-` and a number; requests and records

@@ -30,8 +30,8 @@ impl Generations {
 
     /// The generation that was the last to be stored before an offset of the log; -1 for none.
     pub fn before(&self, group: &str, at: i64) -> i32 {
-        let stored = self.0.get(group).into_iter().flatten().filter(|it| it.at < at);
-        stored.last().map_or(-1, |it| it.number)
+        let mut stored = self.0.get(group).into_iter().flatten().filter(|it| it.at < at);
+        stored.next_back().map_or(-1, |it| it.number)
     }
 
     /// Somebody was told its share of a generation: so it is stored.
