@@ -227,8 +227,7 @@ impl Keeper {
         let (base_offset, end_offset) = (header.base_offset, header.next_offset());
         // What follows on something uncommitted is settled after it, even if the watermark has passed both by now:
         // otherwise the older value would be the last one to arrive.
-        let is_committed =
-            end_offset <= high_watermark && (self.uncommitted.is_empty() || mutant::is("tail-out-of-order"));
+        let is_committed = end_offset <= high_watermark && self.uncommitted.is_empty();
         if !is_committed && mutant::is("loading-stops-early") {
             return Ok(0);
         }

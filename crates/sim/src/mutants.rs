@@ -113,11 +113,6 @@ pub const MUTANTS: &[Mutant] = &[
     in_groups("lost-lead-stores", "groups: who loses the partition acknowledges what was on its way", 400),
     in_groups("loading-stops-early", "groups: a new coordinator reads its log up to its own watermark", 400),
     in_groups("tail-not-awaited", "groups: a new coordinator serves before what it found is committed", 400),
-    in_groups(
-        "tail-out-of-order",
-        "groups: a watermark that moves while the log is read changes the order of what was read",
-        2000,
-    ),
     in_groups("offsets-shown-early", "groups: an offset is shown before it is committed", 200),
     in_groups("generation-unwritten", "groups: an assignment is handed out and never written", 200),
     in_groups("generation-forgotten", "groups: a new coordinator begins with generation 0", 200),
