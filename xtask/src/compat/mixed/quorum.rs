@@ -179,7 +179,8 @@ fn snapshots(nodes: &Nodes) -> Result<()> {
     }
 }
 
-/// The node's copy of the metadata is gone, its directory is its own still.
+/// The node's copy of the metadata is gone, its directory is its own still, and it has not heard of a leader: Apache Kafka's
+/// process ends when it finds the leader that it remembers and knows no voters.
 fn forget(nodes: &Nodes, id: i32) -> Result<()> {
     let dir = nodes.node(id).data().join(agree::METADATA);
     for entry in std::fs::read_dir(&dir)?.flatten() {
@@ -190,7 +191,11 @@ fn forget(nodes: &Nodes, id: i32) -> Result<()> {
             std::fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    let file = dir.join("quorum-state");
+    let text = std::fs::read_to_string(&file)?;
+    let (before, after) = text.split_once("\"leaderId\":").context("a leader's id")?;
+    let (_, after) = after.split_once(',').context("more than a leader's id")?;
+    Ok(std::fs::write(&file, format!("{before}\"leaderId\":-1,{after}"))?)
 }
 
 /// The leader `id` appends what its followers do not get, dies, and comes back to others that went on without it. Who led
