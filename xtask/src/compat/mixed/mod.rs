@@ -77,6 +77,8 @@ const QUICK: &[(&str, &str)] = &[
     ("broker.session.timeout.ms", "6000"),
     ("broker.heartbeat.interval.ms", "500"),
     ("controlled.shutdown.retry.backoff.ms", "500"),
+    // On a busy machine a quorum needs its time.
+    ("initial.broker.registration.timeout.ms", "180000"),
 ];
 
 /// A formatted cluster of these kinds in turn, brokers first; nothing runs yet.

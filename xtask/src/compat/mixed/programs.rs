@@ -20,6 +20,9 @@ use crate::process;
 /// How long a program may take to end after it was asked to.
 const END: Duration = Duration::from_secs(90);
 
+/// How long a tool may take; a JVM on a busy machine is slow to start.
+const TOOL: Duration = Duration::from_secs(240);
+
 /// A program of one class, compiled.
 pub struct Java {
     jars: Jars,
@@ -60,7 +63,7 @@ impl Java {
 /// A tool of Apache Kafka's release; what it says on standard output.
 pub fn tool(name: &str, arguments: &[&str]) -> Result<String> {
     let mut tool = peers::tool(&peers::install()?, name)?;
-    process::checked(tool.args(arguments), Duration::from_secs(90))
+    process::checked(tool.args(arguments), TOOL)
 }
 
 /// A program in the background that works until its standard input ends. Dropped, it is killed.
