@@ -182,6 +182,7 @@ const USUAL: &[&str] = &[
     "TimeoutException",
     "DuplicateBrokerRegistrationException",
     "CoordinatorNotAvailableException",
+    "REQUEST_TIMED_OUT",
 ];
 
 /// No node panicked, and none of Apache Kafka's met what it did not expect of a peer.
