@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
   ci STAGE                 one stage of it: tidy, lint, unit, sim, it, wire, config, clients, disk, mixed, docs, fuzz, deny
   tidy                     the house's rules: arrows, file heads, lengths, no stubs, no leaks
   codegen [--check]        the protocol crate's messages from its schema
-  compat JUDGE             wire, clients, disk, config, librdkafka, mixed: judges that nobody here wrote, beside Apache Kafka
+  compat JUDGE             wire, clients, disk, config, librdkafka, mixed, tools: judges that nobody here wrote, beside Apache Kafka
   fuzz [--seconds N] [TARGET ...]
                            libFuzzer on every family of bytes from outside
   sim [--seeds N] [--seed S] [--minutes M] [--twice] [--mutants]

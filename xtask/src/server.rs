@@ -156,7 +156,7 @@ impl Site {
         if self.dynamic {
             format.arg("--standalone");
         }
-        process::checked(&mut format, Duration::from_secs(60)).map(drop)
+        process::checked(&mut format, Duration::from_secs(180)).map(drop)
     }
 }
 

@@ -14,6 +14,17 @@ use ottla_protocol::messages::{ApiVersionsRequest, UpdateFeaturesRequest};
 use crate::args::argparse::{Arg, Kind, Namespace, Parser};
 use crate::runtime::{self, KAFKA_VERSION, Out, Stop, Thrown};
 
+/// The features in the order in which Kafka tells their levels.
+pub(crate) const AS_LISTED: [&str; 6] = [
+    "kraft.version",
+    "transaction.version",
+    "group.version",
+    "eligible.leader.replicas.version",
+    "share.version",
+    "streams.version",
+];
+/// A metadata.version that this release of Kafka names and does not use.
+const TESTED_ONLY: &str = "4.4-IV0";
 const UPGRADE: i8 = 1;
 const SAFE_DOWNGRADE: i8 = 2;
 const UNSAFE_DOWNGRADE: i8 = 3;
@@ -81,7 +92,7 @@ pub(crate) fn parser() -> Parser {
 }
 
 fn features(args: &[String], out: &mut Out) -> Result<(), Stop> {
-    let parser = parser();
+    let parser = parser().refusing(|message| format!("Command line error: {message}. Type --help for help."));
     let ns = parser.parse(args, out)?;
     let command = ns.text("command").unwrap_or_default();
     match command {
@@ -108,7 +119,9 @@ fn features(args: &[String], out: &mut Out) -> Result<(), Stop> {
         return Err(Stop::error(format!("You must specify at least one feature to {command}")));
     }
     runtime::block_on(async {
-        let cluster = runtime::connect_either(server, controller, &properties).await?;
+        let call = if command == "describe" { "describeFeatures" } else { "updateFeatures" };
+        let cluster = runtime::open_either(server, controller, &properties).await;
+        let cluster = cluster.map_err(|thrown| thrown.calling(call))?;
         match command {
             "describe" => describe(&cluster, &ns, out).await,
             _ => update(&cluster, command, updates, &ns, out).await,
@@ -163,11 +176,17 @@ fn name_and_level(text: &str) -> Result<(String, i16), Stop> {
 fn release(name: &str) -> Result<MetadataVersion, Stop> {
     MetadataVersion::from_release(name).ok_or_else(|| {
         Stop::error(format!(
-            "Unknown metadata.version '{name}'. Supported metadata.version are: {} to {}",
-            MetadataVersion::MINIMUM.name(),
-            MetadataVersion::LATEST.name()
+            "Unknown metadata.version '{name}'. Supported metadata.version are: {}",
+            supported_releases()
         ))
     })
+}
+
+/// Every metadata.version by its name, as Kafka lists them: the one that it only tests is the last.
+pub(crate) fn supported_releases() -> String {
+    let levels = MetadataVersion::MINIMUM.level()..=MetadataVersion::LATEST.level();
+    let names = levels.filter_map(MetadataVersion::from_level).map(MetadataVersion::name);
+    names.chain([TESTED_ONLY]).collect::<Vec<_>>().join(", ")
 }
 
 /// The features to change with their level.
@@ -264,8 +283,10 @@ fn version_mapping(ns: &Namespace, out: &mut Out) -> Result<(), Stop> {
     let name = ns.text("release_version").unwrap_or(MetadataVersion::LATEST.name());
     let version = release(name)?;
     writeln!(out, "metadata.version={} ({name})", version.level())?;
-    for feature in &FEATURES {
-        writeln!(out, "{}={}", feature.name, feature.default_level(version))?;
+    for name in AS_LISTED {
+        if let Some(feature) = Feature::named(name) {
+            writeln!(out, "{name}={}", feature.default_level(version))?;
+        }
     }
     Ok(())
 }
@@ -281,7 +302,7 @@ fn dependencies(ns: &Namespace, out: &mut Out) -> Result<(), Stop> {
         }
         let feature = Feature::named(&name).ok_or_else(|| Stop::error(format!("Unknown feature: {name}")))?;
         if level < 0 || level > feature.max {
-            return Err(Stop::error(format!("Feature level {level} is not supported for feature {name}")));
+            return Err(Stop::error(format!("No feature:{name} with feature level {level}")));
         }
         let lowest = (MetadataVersion::MINIMUM.level()..=MetadataVersion::LATEST.level())
             .filter_map(MetadataVersion::from_level)

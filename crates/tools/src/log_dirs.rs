@@ -67,7 +67,8 @@ fn log_dirs(args: &[String], out: &mut Out) -> Result<(), Stop> {
     let properties = runtime::properties(found.value("command-config"))?;
     let server = found.value("bootstrap-server").unwrap_or_default();
     runtime::block_on(async {
-        let cluster = runtime::connect(server, &properties).await?;
+        let cluster =
+            runtime::open(server, &properties).await.map_err(|thrown| thrown.calling("listNodes"))?;
         let live: BTreeSet<i32> = cluster.nodes().iter().map(|node| node.id).collect();
         let missing: Vec<&i32> = brokers.difference(&live).collect();
         if !missing.is_empty() {

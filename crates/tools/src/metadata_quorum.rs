@@ -104,7 +104,8 @@ fn metadata_quorum(args: &[String], out: &mut Out) -> Result<(), Stop> {
             let (server, controller) = (ns.text("bootstrap_server"), ns.text("bootstrap_controller"));
             // A controller's file is also a client's configuration here; its other keys are none of ours.
             let own = if command == "add-controller" { Properties::new() } else { properties.clone() };
-            runtime::connect_either(server, controller, &own).await
+            let cluster = runtime::open_either(server, controller, &own).await;
+            Ok::<_, Stop>(cluster.map_err(|thrown| thrown.calling("listNodes"))?)
         };
         match command {
             "describe" => describe(&connect().await?, &ns, out).await,

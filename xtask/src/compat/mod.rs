@@ -5,6 +5,7 @@ pub mod config;
 pub mod disk;
 pub mod librdkafka;
 pub mod mixed;
+pub mod tools;
 pub mod wire;
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +24,7 @@ usage: cargo xtask compat JUDGE
                                    librdkafka's own tests of a broker: passed P of the B that Apache Kafka passes
   mixed [GROUP [WORD]]             Apache Kafka's nodes and ours in one cluster; a cluster moved over and back
                                    (with WORD only the checks that have it in their names)
+  tools [TOOL ...] [--only WORD]   Kafka's command line tools: Apache's and ours, on Apache and on ours
 ";
 
 /// Runs one judge.
@@ -69,6 +71,18 @@ pub fn run(words: &[&str]) -> Result<()> {
                 }
             }
             librdkafka::run(&choice)
+        }
+        ["tools", rest @ ..] => {
+            let mut choice = tools::Choice::default();
+            let mut rest = rest.iter();
+            while let Some(word) = rest.next() {
+                match *word {
+                    "--only" => choice.only = Some((*rest.next().context(USAGE)?).to_owned()),
+                    other if other.starts_with('-') => bail!("compat tools: '{other}'?\n\n{USAGE}"),
+                    tool => choice.tools.push(tool.to_owned()),
+                }
+            }
+            tools::run(&choice)
         }
         ["config"] => config::run(),
         ["mixed"] => mixed::run(None, None),

@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 pub use install::{Jars, VERSION, client_jars, install};
-pub use tool::{HEAP_OF_SERVER, java, tool};
+pub use tool::{HEAP_OF_SERVER, class, java, tool};
 
 const USAGE: &str = "\
 usage: cargo xtask peers COMMAND

@@ -46,18 +46,25 @@ const TOOLS: &[(&str, &str)] = &[
     ("kafka-transactions", "org.apache.kafka.tools.TransactionsCommand"),
     ("kafka-verifiable-consumer", "org.apache.kafka.tools.VerifiableConsumer"),
     ("kafka-verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
+    ("kafka-verifiable-share-consumer", "org.apache.kafka.tools.VerifiableShareConsumer"),
     ("trogdor-agent", "org.apache.kafka.trogdor.agent.Agent"),
     ("trogdor-coordinator", "org.apache.kafka.trogdor.coordinator.Coordinator"),
 ];
 
+/// The class of a tool of the release, or the class that was named itself.
+pub fn class(name: &str) -> Result<&str> {
+    let bare = name.strip_suffix(".sh").unwrap_or(name);
+    match TOOLS.iter().find(|(tool, _)| *tool == bare) {
+        Some((_, class)) => Ok(class),
+        None if name.contains('.') && !name.ends_with(".sh") => Ok(name),
+        None => bail!("Apache Kafka has no tool '{name}'"),
+    }
+}
+
 /// A tool of the release, ready for its arguments. Its log goes to standard error from WARN on.
 pub fn tool(jars: &Jars, name: &str) -> Result<Command> {
     let bare = name.strip_suffix(".sh").unwrap_or(name);
-    let class = match TOOLS.iter().find(|(tool, _)| *tool == bare) {
-        Some((_, class)) => class,
-        None if name.contains('.') && !name.ends_with(".sh") => name,
-        None => bail!("Apache Kafka has no tool '{name}'"),
-    };
+    let class = class(name)?;
     let heap = if bare == "kafka-server-start" { HEAP_OF_SERVER } else { HEAP_OF_TOOL };
     let mut command = java(jars, heap, "WARN");
     command.arg(class);

@@ -74,7 +74,9 @@ fn configs(args: &[String], out: &mut Out) -> Result<(), Stop> {
     let properties = runtime::properties(found.value("command-config"))?;
     let done = runtime::block_on(async {
         let (server, controller) = (found.value("bootstrap-server"), found.value("bootstrap-controller"));
-        let cluster = runtime::open_either(server, controller, &properties).await?;
+        let cluster = runtime::open_either(server, controller, &properties)
+            .await
+            .map_err(|thrown| thrown.calling("listTopics"))?;
         if found.has("alter") {
             alter(&cluster, &found, &entities, out).await
         } else {
@@ -83,12 +85,28 @@ fn configs(args: &[String], out: &mut Out) -> Result<(), Stop> {
     });
     done.map_err(|failure| match failure {
         Failure::Stop(stop) => stop,
-        Failure::Thrown(thrown) => Stop::error(format!(
-            "Error while executing config command with args '{}'\njava.util.concurrent.ExecutionException: {}",
-            args.join(" "),
-            thrown.text()
-        )),
+        // Topics are a broker's business: Kafka's client does not even ask a controller.
+        Failure::Thrown(thrown)
+            if found.has("bootstrap-controller")
+                && thrown.message == "The node does not support METADATA" =>
+        {
+            let unsupported = Thrown::new(
+                "org.apache.kafka.common.errors.UnsupportedEndpointTypeException",
+                "This Admin API is not yet supported when communicating directly with the controller quorum.",
+            );
+            while_executing(args, &unsupported)
+        }
+        Failure::Thrown(thrown) => while_executing(args, &thrown),
     })
+}
+
+/// Kafka says what it was doing before it shows the exception.
+fn while_executing(args: &[String], thrown: &Thrown) -> Stop {
+    Stop::error(format!(
+        "Error while executing config command with args '{}'\njava.util.concurrent.ExecutionException: {}",
+        args.join(" "),
+        thrown.text()
+    ))
 }
 
 async fn alter(cluster: &Cluster, found: &Found, entities: &Entities, out: &mut Out) -> Result<(), Failure> {

@@ -31,14 +31,14 @@ fn consume(args: &[String], out: &mut Out) -> Result<(), Stop> {
         let mut signals = Signals::listen()?;
         let (_, mut consumer) = tokio::select! {
             consumer = clients::consumer(&console.options.bootstrap, &console.options.properties) => consumer?,
-            _ = signals.next() => {
+            code = signals.next() => {
                 eprintln!("Processed a total of 0 messages");
-                return Ok(());
+                return Err(Stop::quiet(code));
             }
         };
         let ended = tokio::select! {
             ended = console.read(&mut consumer, out) => ended,
-            _ = signals.next() => Ok(()),
+            code = signals.next() => Err(Stop::quiet(code)),
         };
         let written = console.write(out);
         let closed = tokio::select! {

@@ -6,7 +6,7 @@ use ottla_client::{Properties, Start};
 
 use super::formatter::Formatter;
 use crate::args::jopt::{self, Found, Kind, Parser};
-use crate::runtime::{self, Out, Stop};
+use crate::runtime::{self, Out, Stop, java};
 
 const DEFAULT_FORMATTER: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
 
@@ -257,6 +257,7 @@ fn properties(p: &Parser, found: &Found) -> Result<Properties, Stop> {
     let groups: BTreeSet<&str> =
         [option, file.get("group.id"), extra.get("group.id")].into_iter().flatten().collect();
     if groups.len() > 1 {
+        let groups = java::hash_order(groups.into_iter().collect(), |group| group);
         let groups: Vec<String> = groups.iter().map(|group| format!("'{group}'")).collect();
         return Err(p.usage(format!(
             "The group ids provided in different places (directly using '--group', via '--consumer-property', or via \
@@ -320,7 +321,9 @@ fn formatter(p: &Parser, found: &Found) -> Result<Formatter, Stop> {
     let class = found.value("formatter").unwrap_or(DEFAULT_FORMATTER);
     let mut pairs: Vec<(String, String)> = Vec::new();
     if let Some(file) = found.value("formatter-config") {
-        pairs.extend(runtime::properties(Some(file))?.iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
+        // What is wrong with the file is said above the help.
+        let file = runtime::properties(Some(file)).map_err(|stop| p.usage(stop.err))?;
+        pairs.extend(file.iter().map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
     for (option, key) in
         [("key-deserializer", "key.deserializer"), ("value-deserializer", "value.deserializer")]

@@ -142,7 +142,8 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         ],
     )?;
     let has_scope = found.has("group") || found.has("all-groups");
-    let scopes = "[group], [all-groups]";
+    // In the order of the Java set that Kafka prints.
+    let scopes = "[all-groups], [group]";
     if found.has("describe") {
         if !has_scope {
             return Err(p.usage(format!("Option [describe] takes one of these options: {scopes}")));
@@ -167,7 +168,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         }
     }
     if found.has("delete-offsets") && !(found.has("group") && found.has("topic")) {
-        return Err(p.usage("Option [delete-offsets] takes the following options: [group], [topic]"));
+        return Err(p.usage("Option [delete-offsets] takes the following options: [topic], [group]"));
     }
     if found.has("reset-offsets") {
         if found.has("dry-run") && found.has("execute") {

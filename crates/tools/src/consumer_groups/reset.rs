@@ -12,7 +12,7 @@ use ottla_protocol::messages::offset_commit_request::{
 use ottla_protocol::messages::{MetadataResponse, OffsetCommitRequest};
 
 use super::plan::{self, Offsets};
-use super::{Failure, error_line, layout, options, rethrown, server};
+use super::{Failure, error_line, layout, rethrown, server};
 use crate::args::jopt::{Found, Parser};
 use crate::runtime::{self, Out, Stop, Thrown, java};
 
@@ -140,11 +140,9 @@ impl Reset<'_> {
             }
             return Ok(offsets);
         }
-        let scenarios: Vec<String> = options::SCENARIOS.iter().map(|name| format!("[{name}]")).collect();
-        let message = format!(
-            "Option '[reset-offsets]' requires one of the following scenarios: {}",
-            runtime::java_list(scenarios)
-        );
+        // In the order of the Java set that Kafka prints.
+        let message = "Option '[reset-offsets]' requires one of the following scenarios: [[shift-by], [to-offset], \
+                       [to-earliest], [to-current], [to-latest], [by-duration], [to-datetime], [from-file]]";
         Err(self.parser.usage(message).into())
     }
 }
@@ -214,12 +212,7 @@ pub(crate) fn now_ms() -> i64 {
 /// The text of a plan's file.
 pub(crate) fn file(path: &str) -> Result<String, Thrown> {
     std::fs::read_to_string(path).map_err(|error| {
-        let class = match error.kind() {
-            std::io::ErrorKind::NotFound => "java.nio.file.NoSuchFileException",
-            std::io::ErrorKind::PermissionDenied => "java.nio.file.AccessDeniedException",
-            _ => "java.io.IOException",
-        };
-        Thrown::new("java.lang.RuntimeException", format!("{class}: {path}"))
+        Thrown::new("java.lang.RuntimeException", format!("java.io.IOException: Unable to read file {path}"))
             .caused(&format!("{error}\n    next: check the path given with --from-file"))
     })
 }

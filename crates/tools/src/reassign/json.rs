@@ -9,12 +9,8 @@ const MAPPING: &str = "com.fasterxml.jackson.databind.JsonMappingException";
 /// The text of a file.
 pub(crate) fn read(path: &str) -> Result<String, Thrown> {
     std::fs::read_to_string(path).map_err(|error| {
-        let class = match error.kind() {
-            std::io::ErrorKind::NotFound => "java.nio.file.NoSuchFileException",
-            std::io::ErrorKind::PermissionDenied => "java.nio.file.AccessDeniedException",
-            _ => "java.io.IOException",
-        };
-        Thrown::new(class, path).caused(&format!("{error}\n    next: check the path of the JSON file"))
+        Thrown::new("java.io.IOException", format!("Unable to read file {path}"))
+            .caused(&format!("{error}\n    next: check the path of the JSON file"))
     })
 }
 

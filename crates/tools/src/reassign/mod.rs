@@ -61,7 +61,14 @@ fn terse(message: impl std::fmt::Display) -> Failure {
 
 fn reassign(args: &[String], out: &mut Out) -> Result<(), Stop> {
     let mut parser = options::parser();
-    let found = parser.parse(args).map_err(|misuse| Stop::error(misuse.message()).and_err(misuse.more()))?;
+    let found = parser.parse(args).map_err(|misuse| {
+        // A number that is none is found when the tool already works, and is said where its errors are.
+        if misuse.is_conversion() {
+            Stop::said(format!("Error: {}", misuse.message()))
+        } else {
+            Stop::error(misuse.message()).and_err(misuse.more())
+        }
+    })?;
     options::check(&parser, &found, out)?;
     let mut properties = runtime::properties(found.value("command-config"))?;
     properties.set_default("client.id", "reassign-partitions-tool");

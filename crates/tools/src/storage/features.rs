@@ -3,19 +3,16 @@
 use std::process::ExitCode;
 
 use ottla_metadata::MetadataVersion;
-use ottla_metadata::features::{self, Feature, METADATA_VERSION};
+use ottla_metadata::features::{Feature, METADATA_VERSION};
 
 use super::arguments;
+use crate::features::{AS_LISTED, supported_releases};
 
 /// The metadata version of `--release-version`, the newest without it.
 pub(super) fn release(name: Option<&str>) -> Result<MetadataVersion, String> {
     let Some(name) = name else { return Ok(MetadataVersion::LATEST) };
     MetadataVersion::from_release(name).ok_or_else(|| {
-        format!(
-            "Unknown metadata.version '{name}'. Supported metadata.version are: {} to {}",
-            MetadataVersion::MINIMUM.name(),
-            MetadataVersion::LATEST.name()
-        )
+        format!("Unknown metadata.version '{name}'. Supported metadata.version are: {}", supported_releases())
     })
 }
 
@@ -33,8 +30,10 @@ pub(super) fn parse_level(text: &str) -> Result<(String, i16), String> {
 pub(super) fn version_mapping(wanted: &arguments::VersionMapping) -> Result<ExitCode, String> {
     let version = release(wanted.release_version.as_deref())?;
     println!("metadata.version={} ({})", version.level(), version.name());
-    for feature in &features::FEATURES {
-        println!("{}={}", feature.name, feature.default_level(version));
+    for name in AS_LISTED {
+        if let Some(feature) = Feature::named(name) {
+            println!("{name}={}", feature.default_level(version));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -54,7 +53,7 @@ pub(super) fn dependencies(wanted: &arguments::FeatureDependencies) -> Result<Ex
         }
         let feature = Feature::named(&name).ok_or_else(|| format!("Unknown feature: {name}"))?;
         if level < 0 || level > feature.max {
-            return Err(format!("Feature level {level} is not supported for feature {name}"));
+            return Err(format!("No feature:{name} with feature level {level}"));
         }
         // The one dependency that 4.3 has is on the metadata version: find the lowest that fulfils it.
         let lowest = (MetadataVersion::MINIMUM.level()..=MetadataVersion::LATEST.level())

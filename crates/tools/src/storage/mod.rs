@@ -8,25 +8,22 @@ mod info;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use ottla_records::uuid_text;
 
 pub use format::{FormatError, FormatPlan, Formatted, Voters, format};
 
-use arguments::{Arguments, Command};
+use crate::runtime;
+use arguments::Command;
 
 /// Runs the tool.
 pub fn run(args: &[OsString]) -> ExitCode {
-    let name = OsString::from("kafka-storage");
-    let arguments = match Arguments::try_parse_from(std::iter::once(&name).chain(args)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            // Kafka's parser ends with 1 on a usage error; asking for help is no error.
-            return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
-        }
-    };
-    let done = match arguments.command {
+    let mut read = None;
+    let ended = runtime::tool("kafka-storage", args, |args, out| {
+        read = Some(arguments::parse(args, out)?);
+        Ok(())
+    });
+    let Some(command) = read else { return ended };
+    let done = match command {
         Command::RandomUuid => {
             println!("{}", uuid_text::encode(&uuid_text::random()));
             Ok(ExitCode::SUCCESS)

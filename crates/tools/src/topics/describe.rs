@@ -48,7 +48,15 @@ type Reassignments = BTreeMap<(String, i32), OngoingPartitionReassignment>;
 pub(super) async fn describe(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
     let id = match found.value("topic-id") {
         Some(text) => {
-            let id = uuid_text::decode(text).map_err(|error| Thrown::illegal_argument(error.to_string()))?;
+            let id = uuid_text::decode(text).map_err(|error| {
+                // Java's decoder complains of a single letter behind the last four before anybody counts bytes.
+                let single = text.len() % 4 == 1
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+                Thrown::illegal_argument(match single {
+                    true => "Last unit does not have enough valid bits".to_owned(),
+                    false => error.to_string(),
+                })
+            })?;
             Some(id).filter(|id| !id.is_nil())
         }
         None => None,

@@ -28,7 +28,14 @@ pub fn run(args: &[OsString]) -> ExitCode {
 
 fn topics(args: &[String], out: &mut Out) -> Result<(), Stop> {
     let mut parser = options::parser();
-    let found = parser.parse(args)?;
+    let found = parser.parse(args).map_err(|misuse| {
+        // A number that is none is found when the tool already works.
+        if misuse.is_conversion() {
+            Stop::said(format!("Error while executing topic command : {}", misuse.message()))
+        } else {
+            misuse.into()
+        }
+    })?;
     options::check(&parser, &found, out)?;
     let properties = runtime::properties(found.value("command-config"))?;
     let server = found.value("bootstrap-server").unwrap_or_default();
@@ -59,6 +66,10 @@ impl<T: Into<Thrown>> From<T> for Failure {
 
 /// Kafka says the message on standard output and logs the exception.
 fn said(thrown: &Thrown) -> Stop {
+    if thrown.class.ends_with("ConfigException") {
+        // The client was not even made: that is said on standard error alone.
+        return Stop::error("Failed to create new KafkaAdminClient").and_err(thrown.text());
+    }
     runtime::log(
         "ERROR",
         &format!("{}: {}", thrown.class, thrown.message),

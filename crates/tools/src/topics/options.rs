@@ -191,7 +191,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         p.check_required(found, &["topic"])?;
     }
     if found.has("alter") {
-        p.check_invalid_set(found, &["bootstrap-server", "config"], &["alter"], OTHER_TOOL)?;
+        p.check_invalid_set(found, &["config", "bootstrap-server"], &["alter"], OTHER_TOOL)?;
         p.check_required(found, &["partitions"])?;
     }
     check_combinations(p, found)

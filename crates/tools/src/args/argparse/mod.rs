@@ -222,6 +222,7 @@ pub struct Parser {
     /// What usage and help call the subcommands; else they are listed.
     sub_metavar: Option<&'static str>,
     old: Vec<(&'static str, &'static str, String)>,
+    refusal: Option<fn(&str) -> String>,
 }
 
 impl Parser {
@@ -241,12 +242,19 @@ impl Parser {
             sub_title: String::new(),
             sub_metavar: None,
             old: Vec::new(),
+            refusal: None,
         }
     }
 
     /// A subcommand's parser; it has `-h`.
     pub fn sub(command: &'static str) -> Parser {
         Parser { command: Some(command), ..Parser::new("") }
+    }
+
+    /// Misuse is said in the tool's own words, which take the message, and without the usage.
+    pub fn refusing(mut self, words: fn(&str) -> String) -> Parser {
+        self.refusal = Some(words);
+        self
     }
 
     /// The help says the defaults.

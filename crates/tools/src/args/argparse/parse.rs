@@ -38,6 +38,9 @@ impl Parser {
     }
 
     fn error_below(&self, above: &[&Parser], message: &str) -> Stop {
+        if let Some(words) = above.iter().copied().chain([self]).find_map(|parser| parser.refusal) {
+            return Stop::error(words(message));
+        }
         let line = format!("{}: error: {message}\n", self.prog);
         let text = format!("{}{}", self.usage_below(above), wrap(&line, width(), 0, ""));
         Stop::error(text.trim_end_matches('\n'))

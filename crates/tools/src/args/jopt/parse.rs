@@ -25,6 +25,11 @@ impl Misuse {
         &self.message
     }
 
+    /// A value that is none of its kind. joptsimple finds that when the tool asks for the value, later than the rest.
+    pub fn is_conversion(&self) -> bool {
+        self.message.starts_with("Cannot parse argument")
+    }
+
     /// What we add to it: did you mean, or why a flag is gone. Empty, or whole lines.
     pub fn more(&self) -> &str {
         &self.more

@@ -1,0 +1,261 @@
+//! The four ways: whose tool on whose node. Each has a node of its own, so that what a tool changes is seen by the same
+//! way alone, and everything has the same name everywhere.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::jvm::Jvm;
+use super::masks::Own;
+use super::script::Run;
+use crate::peers::{self, Jars};
+use crate::process;
+use crate::server::{Server, Site, System, binary};
+
+/// How long a step of the preparation may take.
+const SETUP: Duration = Duration::from_secs(30);
+
+/// How long a node may take to serve: four start at the same time.
+const START: Duration = Duration::from_secs(180);
+
+/// How an invocation ended.
+pub struct Answer {
+    /// None: it was still running when its time was over.
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Whose tool, on whose node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Way {
+    pub tool: System,
+    pub node: System,
+}
+
+/// All four; the first one is what the others are compared with.
+pub const WAYS: [Way; 4] = [
+    Way { tool: System::Apache, node: System::Apache },
+    Way { tool: System::Ottla, node: System::Apache },
+    Way { tool: System::Ottla, node: System::Ottla },
+    Way { tool: System::Apache, node: System::Ottla },
+];
+
+impl Way {
+    pub fn name(self) -> &'static str {
+        match (self.tool, self.node) {
+            (System::Apache, System::Apache) => "Apache's tool on Apache",
+            (System::Ottla, System::Apache) => "our tool on Apache",
+            (System::Ottla, System::Ottla) => "our tool on Ottla",
+            (System::Apache, System::Ottla) => "Apache's tool on Ottla",
+        }
+    }
+
+    fn directory(self) -> &'static str {
+        match (self.tool, self.node) {
+            (System::Apache, System::Apache) => "apache-on-apache",
+            (System::Ottla, System::Apache) => "ours-on-apache",
+            (System::Ottla, System::Ottla) => "ours-on-ottla",
+            (System::Apache, System::Ottla) => "apache-on-ottla",
+        }
+    }
+}
+
+/// A way with its running node.
+pub struct World {
+    pub way: Way,
+    /// Killed when the world is dropped.
+    _server: Server,
+    /// Where its tools run and find their files.
+    dir: PathBuf,
+    /// What `{NAME}` stands for.
+    names: BTreeMap<String, String>,
+}
+
+impl World {
+    /// Starts the way's node and prepares its directory.
+    pub fn start(way: Way, ports: [u16; 2]) -> Result<World> {
+        let mut site = Site::fresh(&format!("compat-tools/{}", way.directory()))?
+            .with("group.min.session.timeout.ms", "1000")
+            .with("offsets.topic.num.partitions", "1");
+        [site.port, site.controller_port] = ports;
+        let dir = site.dir.join("work");
+        fs::create_dir_all(&dir)?;
+        let server = Server::start_within(way.node, &site, START)?;
+        let names = [
+            ("b", site.bootstrap()),
+            ("c", format!("localhost:{}", site.controller_port)),
+            ("port", site.port.to_string()),
+            ("cport", site.controller_port.to_string()),
+            ("dead", "localhost:1".to_owned()),
+            ("dir", dir.display().to_string()),
+            ("data", site.data().display().to_string()),
+            ("properties", site.properties().display().to_string()),
+        ];
+        let names = names.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(World { way, _server: server, dir, names })
+    }
+
+    /// The texts of this world that no other has.
+    pub fn own(&self) -> Own {
+        let of = |name: &str| self.names[name].clone();
+        Own {
+            names: vec![
+                (of("dir"), "{dir}"),
+                (of("properties"), "{properties}"),
+                (of("data"), "{data}"),
+                (of("cport"), "{cport}"),
+                (of("port"), "{port}"),
+            ],
+        }
+    }
+
+    /// The text with this world's values in place of `{NAME}`.
+    pub fn fill(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, value) in &self.names {
+            text = text.replace(&format!("{{{name}}}"), value);
+        }
+        text
+    }
+
+    fn fill_all(&self, words: &[String]) -> Vec<String> {
+        words.iter().map(|word| self.fill(word)).collect()
+    }
+
+    /// Writes a file into the way's directory.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        fs::write(self.place(name)?, self.fill(text)).with_context(|| name.to_owned())
+    }
+
+    /// Copies a file into the way's directory.
+    pub fn copy(&self, from: &str, to: &str) -> Result<()> {
+        let from = self.fill(from);
+        fs::copy(&from, self.place(to)?).with_context(|| from.clone()).map(drop)
+    }
+
+    fn place(&self, name: &str) -> Result<PathBuf> {
+        let path = self.dir.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        Ok(path)
+    }
+
+    /// A step of the preparation, done with our tool in every world; it must succeed.
+    pub fn setup(
+        &mut self,
+        tool: &str,
+        words: &[String],
+        input: &str,
+        capture: Option<&(String, String)>,
+    ) -> Result<()> {
+        let mut command = Command::new(binary());
+        command.arg(tool).args(self.fill_all(words));
+        let answer = self.process(command, &self.fill(input), SETUP, None)?;
+        ensure!(
+            answer.code == Some(0),
+            "{}: {tool} {words:?} ended with {:?}\n{}{}",
+            self.way.name(),
+            answer.code,
+            answer.out,
+            answer.err
+        );
+        if let Some((name, after)) = capture {
+            let mut found = answer.out.split_whitespace().skip_while(|word| word != after).skip(1);
+            let value = found.next().with_context(|| format!("no '{after}' in\n{}", answer.out))?;
+            self.names.insert(name.clone(), value.to_owned());
+        }
+        Ok(())
+    }
+
+    /// One judged invocation.
+    pub fn run(&self, tool: &str, run: &Run, apache: &Apache<'_>) -> Result<Answer> {
+        let words = self.fill_all(&run.words);
+        let input = self.fill(&run.input);
+        match self.way.tool {
+            System::Apache if !apache.process => {
+                apache.jvm.run(peers::class(tool)?, &words, &input, run.limit, run.interrupt)
+            }
+            System::Apache => {
+                let mut command = peers::tool(apache.jars, tool)?;
+                command.args(words);
+                self.process(command, &input, run.limit, run.interrupt)
+            }
+            System::Ottla => {
+                let mut command = Command::new(binary());
+                command.arg(tool).args(words);
+                self.process(command, &input, run.limit, run.interrupt)
+            }
+        }
+    }
+
+    fn process(
+        &self,
+        mut command: Command,
+        input: &str,
+        limit: Duration,
+        interrupt: Option<Duration>,
+    ) -> Result<Answer> {
+        command.current_dir(&self.dir).env_remove("COLUMNS");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| process::shown(&command))?;
+        let mut stdin = child.stdin.take().context("its input")?;
+        let typed = input.to_owned();
+        // A tool that does not read must not hold the judge up.
+        thread::spawn(move || stdin.write_all(typed.as_bytes()));
+        let out = drain(child.stdout.take().context("its output")?);
+        let err = drain(child.stderr.take().context("its errors")?);
+        let code = ended(&mut child, limit, interrupt)?;
+        let text = |stream: thread::JoinHandle<Vec<u8>>| match stream.join() {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(_) => bail!("its output cannot be read"),
+        };
+        Ok(Answer { code, out: text(out)?, err: text(err)? })
+    }
+}
+
+/// What runs Apache's tools.
+pub struct Apache<'j> {
+    pub jvm: &'j Jvm,
+    pub jars: &'j Jars,
+    pub process: bool,
+}
+
+/// The exit code as a shell gives it (130 after SIGINT); None when it had to be killed.
+fn ended(child: &mut Child, limit: Duration, interrupt: Option<Duration>) -> Result<Option<i32>> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let start = Instant::now();
+    let mut status = None;
+    if let Some(after) = interrupt {
+        status = process::wait(child, after)?;
+        if status.is_none() {
+            process::signal(child.id(), "INT");
+        }
+    }
+    if status.is_none() {
+        status = process::wait(child, limit.saturating_sub(start.elapsed()).max(Duration::from_secs(5)))?;
+    }
+    match status {
+        Some(status) => Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal))),
+        None => {
+            child.kill()?;
+            child.wait()?;
+            Ok(None)
+        }
+    }
+}
+
+fn drain(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
+}
