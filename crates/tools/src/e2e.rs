@@ -126,6 +126,7 @@ fn options(args: &[String], out: &mut Out) -> Result<Options, Stop> {
     let mut p = parser();
     let found = match p.parse(&args) {
         Ok(found) => found,
+        Err(misuse) if misuse.is_conversion() => return Err(misuse.into()),
         Err(misuse) => return Err(p.usage(misuse)),
     };
     p.help_or_version(

@@ -177,16 +177,16 @@ fn release(name: &str) -> Result<MetadataVersion, Stop> {
     MetadataVersion::from_release(name).ok_or_else(|| {
         Stop::error(format!(
             "Unknown metadata.version '{name}'. Supported metadata.version are: {}",
-            supported_releases()
+            supported_releases(true)
         ))
     })
 }
 
-/// Every metadata.version by its name, as Kafka lists them: the one that it only tests is the last.
-pub(crate) fn supported_releases() -> String {
+/// Every metadata.version by its name, as Kafka lists them; some of its commands name the one that it only tests, too.
+pub(crate) fn supported_releases(tested: bool) -> String {
     let levels = MetadataVersion::MINIMUM.level()..=MetadataVersion::LATEST.level();
     let names = levels.filter_map(MetadataVersion::from_level).map(MetadataVersion::name);
-    names.chain([TESTED_ONLY]).collect::<Vec<_>>().join(", ")
+    names.chain(tested.then_some(TESTED_ONLY)).collect::<Vec<_>>().join(", ")
 }
 
 /// The features to change with their level.

@@ -3,7 +3,7 @@
 //! What was read is sent or reported: at the end of the input, at Ctrl-C and when a line cannot be read, what was taken
 //! until then is flushed, and what could not be delivered is told, record by record.
 
-mod options;
+pub(crate) mod options;
 mod reader;
 
 use std::collections::VecDeque;

@@ -274,7 +274,7 @@ impl Options {
 }
 
 /// Kafka's check of the list: every part has a port.
-fn valid_bootstrap(list: &str) -> Result<(), &'static str> {
+pub(crate) fn valid_bootstrap(list: &str) -> Result<(), &'static str> {
     if list.trim().is_empty() {
         return Err("Error while validating the bootstrap address");
     }

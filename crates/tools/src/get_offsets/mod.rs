@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use ottla_client::{Cluster, Isolation, OffsetSpec, TopicPartition, exception};
 
 use crate::args::jopt::{Found, Kind, Parser};
+use crate::console_producer::options::valid_bootstrap;
 use crate::runtime::{self, Out, Stop, Thrown};
 
 use filter::PartitionFilter;
@@ -70,6 +71,8 @@ fn get_offsets(args: &[String], out: &mut Out) -> Result<(), Stop> {
     let found = p.parse(args).map_err(|misuse| occurred(misuse.message()).and_err(misuse.more()))?;
     p.help_or_version(&found, "An interactive shell for getting topic-partition offsets.", out)?;
     p.check_required(&found, &["bootstrap-server"])?;
+    valid_bootstrap(found.value("bootstrap-server").unwrap_or_default())
+        .map_err(|message| p.usage(message))?;
     if found.has("topic-partitions") && (found.has("topic") || found.has("partitions")) {
         return Err(occurred("--topic-partitions cannot be used with --topic or --partitions"));
     }

@@ -133,7 +133,7 @@ pub(crate) fn parser() -> Parser {
         .subcommand(format)
         .subcommand(
             Parser::sub("version-mapping")
-                .about("Look up the corresponding features for a given metadata version. Using the command with no --release-version argument will return the mapping for the latest stable metadata version")
+                .about("Look up the corresponding features for a given metadata version. Using the command with no --release-version  argument will return the mapping for the latest stable metadata version")
                 .arg(Arg::option(&["--release-version", "-r"]).help(&format!(
                     "The release version to use for the corresponding feature mapping. The minimum is {oldest}; the default is {newest}"
                 ))),

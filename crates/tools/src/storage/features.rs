@@ -8,11 +8,14 @@ use ottla_metadata::features::{Feature, METADATA_VERSION};
 use super::arguments;
 use crate::features::{AS_LISTED, supported_releases};
 
-/// The metadata version of `--release-version`, the newest without it.
-pub(super) fn release(name: Option<&str>) -> Result<MetadataVersion, String> {
+/// The metadata version of `--release-version`, the newest without it. Those that are only `tested` are named, too.
+pub(super) fn release(name: Option<&str>, tested: bool) -> Result<MetadataVersion, String> {
     let Some(name) = name else { return Ok(MetadataVersion::LATEST) };
     MetadataVersion::from_release(name).ok_or_else(|| {
-        format!("Unknown metadata.version '{name}'. Supported metadata.version are: {}", supported_releases())
+        format!(
+            "Unknown metadata.version '{name}'. Supported metadata.version are: {}",
+            supported_releases(tested)
+        )
     })
 }
 
@@ -28,8 +31,10 @@ pub(super) fn parse_level(text: &str) -> Result<(String, i16), String> {
 }
 
 pub(super) fn version_mapping(wanted: &arguments::VersionMapping) -> Result<ExitCode, String> {
-    let version = release(wanted.release_version.as_deref())?;
-    println!("metadata.version={} ({})", version.level(), version.name());
+    let version = release(wanted.release_version.as_deref(), true)?;
+    // By the name that was given.
+    let name = wanted.release_version.as_deref().unwrap_or(version.name());
+    println!("metadata.version={} ({name})", version.level());
     for name in AS_LISTED {
         if let Some(feature) = Feature::named(name) {
             println!("{name}={}", feature.default_level(version));
@@ -53,7 +58,7 @@ pub(super) fn dependencies(wanted: &arguments::FeatureDependencies) -> Result<Ex
         }
         let feature = Feature::named(&name).ok_or_else(|| format!("Unknown feature: {name}"))?;
         if level < 0 || level > feature.max {
-            return Err(format!("No feature:{name} with feature level {level}"));
+            return Err(format!("Feature level {level} is not supported for feature {name}"));
         }
         // The one dependency that 4.3 has is on the metadata version: find the lowest that fulfils it.
         let lowest = (MetadataVersion::MINIMUM.level()..=MetadataVersion::LATEST.level())

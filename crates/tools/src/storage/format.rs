@@ -106,7 +106,7 @@ pub fn format(plan: &FormatPlan) -> Result<Vec<Formatted>, FormatError> {
                 Some(own) => ("dynamic metadata voter directory", own.3),
                 None => ("dynamic metadata directory", uuid_text::random()),
             },
-            Voters::Elsewhere => ("dynamic metadata directory", uuid_text::random()),
+            Voters::Elsewhere => ("metadata directory", uuid_text::random()),
         };
         let failed = |error: &dyn std::fmt::Display| FormatError(format!("{}: {error}", dir.display()));
         ottla_quorum::format::write_bootstrap(&disk, dir, &records, now_ms).map_err(|e| failed(&e))?;
@@ -253,8 +253,11 @@ fn check_cluster_id(id: &str, config: &Path) -> Result<(), String> {
 fn voters(config: &NodeConfig, wanted: &arguments::Format) -> Result<Voters, String> {
     let flagged = wanted.standalone || wanted.no_initial_controllers || wanted.initial_controllers.is_some();
     if !config.quorum.voters.is_empty() {
+        if wanted.standalone || wanted.initial_controllers.is_some() {
+            return Err("You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone. If you want to use dynamic quorum, please remove controller.quorum.voters and specify controller.quorum.bootstrap.servers instead.".into());
+        }
         if flagged {
-            return Err("You cannot use --standalone, --initial-controllers or --no-initial-controllers while controller.quorum.voters is set.\n    next: remove controller.quorum.voters and set controller.quorum.bootstrap.servers instead, or format without the flag".into());
+            return Err("You cannot use --no-initial-controllers while controller.quorum.voters is set.\n    next: remove controller.quorum.voters and set controller.quorum.bootstrap.servers instead, or format without the flag".into());
         }
         return Ok(Voters::Static);
     }
@@ -300,7 +303,7 @@ fn initial_controller(text: &str) -> Result<(i32, String, u16, Uuid), String> {
 }
 
 fn bootstrap(wanted: &arguments::Format, voters: &Voters) -> Result<Bootstrap, String> {
-    let version = feature_flags::release(wanted.release_version.as_deref())?;
+    let version = feature_flags::release(wanted.release_version.as_deref(), false)?;
     let mut levels: BTreeMap<String, i16> = features::defaults(version);
     for text in &wanted.feature {
         let (name, level) = feature_flags::parse_level(text)?;

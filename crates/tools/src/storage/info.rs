@@ -40,9 +40,7 @@ pub(super) fn run(wanted: &arguments::ConfigFlag) -> Result<ExitCode, String> {
             }
         }
     }
-    if found.is_empty() {
-        println!("No directories specified.");
-    } else {
+    if !found.is_empty() {
         println!("Found log {}:", if found.len() == 1 { "directory" } else { "directories" });
         found.sort_unstable();
         for dir in &found {

@@ -40,7 +40,7 @@ fn combinations_are_refused_in_kafkas_words() {
     );
     assert_eq!(
         refused(&format!("{at} --alter --topic a --config x=y --partitions 2")),
-        "Option combination \"[[bootstrap-server], [config]]\" can't be used with option \"[alter]\" (To alter topic configurations, the kafka-configs tool can be used.)"
+        "Option combination \"[[config], [bootstrap-server]]\" can't be used with option \"[alter]\" (To alter topic configurations, the kafka-configs tool can be used.)"
     );
 }
 

@@ -110,6 +110,12 @@ pub const EXPECTED: &[Expected] = &[
     ),
     tool(
         "*",
+        "*{dead}*",
+        What::Lines(&["+err| *TimeoutException: Timed out waiting for a node assignment.*"]),
+        "the exception is told once; Apache's tools tell it in their traces, with the call that waited",
+    ),
+    tool(
+        "*",
         "*--zookeeper *",
         What::Lines(&["+err| --zookeeper is gone: *"]),
         "what took the place of ZooKeeper's address is explained",
@@ -122,6 +128,12 @@ pub const EXPECTED: &[Expected] = &[
     ),
     // kafka-topics
     tool("kafka-topics", "*--describe*", What::Order, SORTED),
+    tool(
+        "kafka-topics",
+        "--bootstrap-server no* --list",
+        What::Lines(&["+err| org.apache.kafka.common.config.ConfigException: *"]),
+        "what is wrong with the address is told beside Apache's \"Failed to create new KafkaAdminClient\"",
+    ),
     // kafka-configs
     tool("kafka-configs", "*--describe --entity-type topics", What::Order, SORTED),
     tool(
@@ -185,6 +197,22 @@ pub const EXPECTED: &[Expected] = &[
         What::Lines(&["-err| *RecordTooLargeException: *", "+err| *RecordTooLargeException: *"]),
         "the broker says how large the batch and how low the limit is",
     ),
+    tool(
+        "kafka-console-producer",
+        "*'bad topic'",
+        What::Lines(&["+err| *InvalidTopicException: Invalid topics: [bad topic]"]),
+        "what was not sent, and why, is a plain line; Apache's is one of log4j's, left out here",
+    ),
+    tool(
+        "kafka-console-producer",
+        "*{dead}*",
+        What::Lines(&[
+            "-exit 0",
+            "+exit 1",
+            "+err| *TimeoutException: Timed out waiting for a node assignment.",
+        ]),
+        "what was typed was not sent: the exit code says so",
+    ),
     // kafka-consumer-groups
     tool(
         "kafka-consumer-groups",
@@ -211,6 +239,29 @@ pub const EXPECTED: &[Expected] = &[
         ]),
         "what is wrong with a regular expression is said in our words",
     ),
+    tool(
+        "kafka-consumer-groups",
+        "*.csv --dry-run",
+        What::Lines(&["-err|  at [Source: *"]),
+        "an error is said in one sentence; Apache's tools print the exception with its trace behind it",
+    ),
+    tool(
+        "kafka-consumer-groups",
+        "*/wrong.csv --dry-run",
+        What::Lines(&[
+            "-out| ",
+            "-out| Error: No reset plan for group cg-one found",
+            "-out| GROUP *",
+            "+out| Error: * due to line 1: the partition is not a number: *",
+        ]),
+        "the line of a file that cannot be read is told, and nothing else",
+    ),
+    tool(
+        "kafka-consumer-groups",
+        "*{dir}/missing.properties",
+        What::Lines(&["-out| ", "-out| Error: *NoSuchFileException: {dir}/missing.properties"]),
+        "a file that is not there is told as such, on standard error",
+    ),
     // kafka-groups
     tool("kafka-groups", "*--list*", What::Order, SORTED),
     // kafka-get-offsets
@@ -226,6 +277,12 @@ pub const EXPECTED: &[Expected] = &[
         "old scripts go on working",
     ),
     // kafka-delete-records
+    tool(
+        "kafka-delete-records",
+        "*/*.json",
+        What::Lines(&["+err|     EOF while parsing *", "+err|     No such file or directory (os error 2)"]),
+        "the cause is told",
+    ),
     tool(
         "kafka-delete-records",
         "*none.json*",
@@ -252,6 +309,22 @@ pub const EXPECTED: &[Expected] = &[
     ),
     // kafka-log-dirs
     tool("kafka-log-dirs", "*", What::Order, SORTED),
+    // kafka-cluster
+    tool(
+        "kafka-cluster",
+        "*--config *--command-config *",
+        What::Lines(&["-err| net.sourceforge.argparse4j.*"]),
+        "an error is said in one sentence; Apache's tools print the exception with its trace behind it",
+    ),
+    tool(
+        "kafka-cluster",
+        "cluster-id --bootstrap-server nonsense",
+        What::Lines(&[
+            "-err| Failed to create new KafkaAdminClient",
+            "+err| *ConfigException: Invalid url *",
+        ]),
+        "what is wrong with the address is told, not that no client was made",
+    ),
     // kafka-features
     server(
         "kafka-features",
@@ -272,6 +345,12 @@ pub const EXPECTED: &[Expected] = &[
         "the cause of a time-out is told",
     ),
     // kafka-metadata-quorum
+    tool(
+        "kafka-metadata-quorum",
+        "*{dead}*",
+        What::Lines(&["+err| localhost:{number}: connection refused *", "+err| next: *"]),
+        "each address that does not answer is named with its own cause",
+    ),
     server(
         "kafka-metadata-quorum",
         "*",
@@ -341,6 +420,66 @@ pub const EXPECTED: &[Expected] = &[
         What::Lines(&["-out| Error: {dir}/missing.properties"]),
         "a file that is not there is told as such, on standard error",
     ),
+    tool(
+        "kafka-reassign-partitions",
+        "*/seven.json --command-config *",
+        What::Lines(&[
+            "-out| Error: *Timed out waiting *",
+            "+out| Error: *Unexpected broker id, expected 1, but received 7",
+        ]),
+        "known: throttles of a broker that is not there are asked of another one, which refuses",
+    ),
+    // kafka-storage
+    tool(
+        "kafka-storage",
+        "format *",
+        What::Lines(&["-out| Bootstrap metadata: BootstrapMetadata(*"]),
+        "known: the records that a cluster begins with are not told",
+    ),
+    tool(
+        "kafka-storage",
+        "*",
+        What::Lines(&["+err| Next: bin/kafka-server-start.sh *", "+err|     found: *"]),
+        "what is there, and what to type next",
+    ),
+    tool(
+        "kafka-storage",
+        "*",
+        What::Lines(&[
+            "-err| Exception in thread \"main\" *",
+            "+err| Invalid cluster.id in: *",
+            "+err| No feature:group.version with feature level 99",
+            "+err| Can't parse feature=level string group.version: *",
+            "+err| 'nonsense' is no initial controller; *",
+            "+err| {dir}/*.properties:*",
+            "+err| controller.listener.names is missing: *",
+            "+err|     Missing required configuration *",
+            "+err|     Invalid value nonsense for configuration process.roles: *",
+            "+err|     allowed: *",
+            "+err| node.id is missing: *",
+        ]),
+        "an error is said in one sentence, of a file everything that is wrong with it; Apache's tool dies of an exception",
+    ),
+    tool(
+        "kafka-storage",
+        "*-S*",
+        What::Lines(&[
+            "-err| Failed to find equals sign in SCRAM argument 'nonsense'",
+            "+err| --add-scram: SCRAM is not served *",
+        ]),
+        "SCRAM comes later",
+    ),
+    tool(
+        "kafka-storage",
+        "*--add-scram*",
+        What::Lines(&[
+            "-exit 0",
+            "+exit 1",
+            "-out| All of the log directories *",
+            "+err| --add-scram: SCRAM is not served *",
+        ]),
+        "SCRAM comes later",
+    ),
     // kafka-dump-log
     tool(
         "kafka-dump-log",
@@ -408,8 +547,14 @@ pub const EXPECTED: &[Expected] = &[
     tool(
         "kafka-e2e-latency",
         "--help",
-        What::Lines(&["-exit 1", "+exit 0", "+out| *", "-err| Invalid number of arguments. *"]),
+        What::Lines(&["-out| Invalid number of arguments. *"]),
         "--help alone is understood",
+    ),
+    tool(
+        "kafka-e2e-latency",
+        "--version",
+        What::Lines(&["-exit 1", "+exit 0", "+out| 4.3.1", "-err| Invalid number of arguments. *"]),
+        "--version alone is understood",
     ),
     // Share groups are not served, neither by the tools nor by the node.
     tool(

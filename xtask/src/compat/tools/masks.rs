@@ -134,7 +134,7 @@ fn push(out: &mut String, word: &str) {
     let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     if number && out.ends_with("crc: ") {
         out.push_str("{crc}");
-    } else if number && out.ends_with("\tEpoch: ") {
+    } else if number && out.ends_with(" Epoch: ") {
         out.push_str("{epoch}");
     } else {
         out.push_str(&token(word));

@@ -118,9 +118,9 @@ fn rewrite(entry: &Expected, reference: &mut Outcome, other: &mut Outcome) -> bo
         What::Order => {
             // Objects of JSON that stand in one line have their order, too.
             let sorted = |lines: &[String]| {
-                let pieces = lines.iter().flat_map(|line| line.split('{'));
+                let pieces = lines.iter().flat_map(|line| line.split(['{', '}']));
                 let mut pieces: Vec<String> =
-                    pieces.map(|piece| piece.trim_end_matches(['}', ']', ',']).to_owned()).collect();
+                    pieces.map(|piece| piece.trim_matches(['[', ']', ',']).to_owned()).collect();
                 pieces.sort();
                 pieces
             };
