@@ -79,13 +79,18 @@ pub fn lay_out() -> Result<()> {
     handbook(&binary, &tree.join("share"))
 }
 
-/// Words for shells and manual pages, as the program itself gives them.
+/// Words for shells and manual pages, as the program itself gives them, where shells and man look below `share`.
 fn handbook(binary: &Path, share: &Path) -> Result<()> {
     let limit = Duration::from_secs(60);
-    fs::create_dir_all(share.join("completions"))?;
-    for (shell, file) in [("bash", "ottla.bash"), ("zsh", "_ottla"), ("fish", "ottla.fish")] {
+    for (shell, file) in [
+        ("bash", "bash-completion/completions/ottla"),
+        ("zsh", "zsh/vendor-completions/_ottla"),
+        ("fish", "fish/vendor_completions.d/ottla.fish"),
+    ] {
         let script = process::checked(Command::new(binary).args(["completion", shell]), limit)?;
-        fs::write(share.join("completions").join(file), script)?;
+        let file = share.join(file);
+        fs::create_dir_all(file.parent().context("a directory")?)?;
+        fs::write(file, script)?;
     }
     process::checked(Command::new(binary).args(["man", "--dir"]).arg(share.join("man")), limit).map(drop)
 }

@@ -21,6 +21,8 @@ const UNKNOWN: i8 = 0;
 /// Who a client is that did not say so.
 const USER: &str = "User";
 const ANONYMOUS: &str = "ANONYMOUS";
+/// The first version that tells who asked for a token beside whose it is.
+const REQUESTER_FROM: i16 = 3;
 
 fn known(codes: [i8; 4]) -> Result<(), Refusal> {
     if codes.contains(&UNKNOWN) {
@@ -92,12 +94,15 @@ pub(crate) fn create_token(call: &Call<'_>) -> Result<Outcome, Refusal> {
         _ => (USER.to_owned(), ANONYMOUS.to_owned()),
     };
     let (error_code, time) = tokens_refused(call);
+    // Before version 3 whoever asked was the owner.
+    let (requester_type, requester) =
+        if call.version() >= REQUESTER_FROM { (USER, ANONYMOUS) } else { ("", "") };
     call.reply(&CreateDelegationTokenResponse {
         error_code,
         principal_type: owner_type,
         principal_name: owner,
-        token_requester_principal_type: USER.into(),
-        token_requester_principal_name: ANONYMOUS.into(),
+        token_requester_principal_type: requester_type.into(),
+        token_requester_principal_name: requester.into(),
         issue_timestamp_ms: time,
         expiry_timestamp_ms: time,
         max_timestamp_ms: time,

@@ -148,12 +148,14 @@ impl Partition {
         Ok(state.log().log_start())
     }
 
-    /// The producers that the partition remembers.
+    /// The producers that the partition remembers; every replica has them with its log.
     pub(crate) fn producers(&self) -> Result<Vec<Producer>, ErrorCode> {
         let state = self.state.lock();
-        state.check_leader(-1)?;
-        let mut producers: Vec<Producer> = state
-            .log()
+        if state.gone {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        let Some(log) = state.log.as_ref() else { return Err(ErrorCode::NotLeaderOrFollower) };
+        let mut producers: Vec<Producer> = log
             .producers()
             .map(|(producer_id, entry)| Producer {
                 producer_id,

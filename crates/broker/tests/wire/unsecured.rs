@@ -101,6 +101,8 @@ fn nobody_gets_a_token_over_a_plain_connection() {
             ..Default::default()
         };
         assert_eq!(client.ask(3, &other).principal_name, "bob");
+        let old = client.ask(2, &CreateDelegationTokenRequest { max_lifetime_ms: -1, ..Default::default() });
+        assert_eq!((old.error_code, old.token_requester_principal_name.as_str()), (refused, ""));
         let told = client.ask(2, &RenewDelegationTokenRequest::default());
         assert_eq!((told.error_code, told.expiry_timestamp_ms), (refused, -1), "{listener}");
         let told = client.ask(2, &ExpireDelegationTokenRequest::default());

@@ -13,7 +13,6 @@ macro_rules! codes {
         pub(crate) enum $name { $($(#[$doc])* $variant = $code,)* }
 
         impl $name {
-            #[allow(dead_code)]
             pub(crate) const ALL_OF_THEM: &'static [$name] = &[$($name::$variant,)*];
 
             pub(crate) fn code(self) -> i8 {

@@ -187,7 +187,6 @@ fn every() -> Result<BTreeMap<String, Page>, String> {
 fn ask(name: &str) -> Result<Page, String> {
     let mut page = page::read(name, &help(&[name])?);
     for command in &mut page.commands {
-        // Tools that take their server in front of the command want it there even to say help.
         let text = help(&[name, &command.name])?;
         command.page = Some(Box::new(page::read(&command.name, &text)));
     }

@@ -59,7 +59,7 @@ impl Page {
 
     /// One line of what it is for.
     pub(super) fn short(&self) -> String {
-        let first = self.about.first().map_or("", String::as_str);
+        let first = self.about.first().map_or(&*self.usage, String::as_str);
         let sentence = first.split(". ").next().unwrap_or_default();
         sentence.trim_end_matches(['.', ':']).to_owned()
     }
@@ -171,7 +171,7 @@ fn of_blocks(lines: &[&str]) -> Page {
                 if indent <= 8 && title.starts_with('-') {
                     page.options.push(Opt { title: title.to_owned(), about: right });
                     last = Some(Row::Option);
-                } else if is_command && (indent == 4 || !trimmed.starts_with('[') && !right.is_empty()) {
+                } else if is_command && (indent == 4 || !right.is_empty()) {
                     page.commands.push(Sub { name: title.to_owned(), about: right, page: None });
                     last = Some(Row::Command);
                 } else if indent > 4 || last.is_some() && indent > 2 {

@@ -208,11 +208,14 @@ fn fish_option(option: &Opt, called: &str, when: &str, out: &mut String) {
     }
     let is_one_of = |list: &str| names.iter().any(|name| list.split('|').any(|known| known == *name));
     if option.takes_value() {
-        line.push_str(match () {
-            () if is_one_of(TOPICS) => " -x -a '(__ottla_names topics)'",
-            () if is_one_of(GROUPS) => " -x -a '(__ottla_names groups)'",
-            () if is_one_of(FILES) => " -r",
-            () => " -x",
+        line.push_str(if is_one_of(TOPICS) {
+            " -x -a '(__ottla_names topics)'"
+        } else if is_one_of(GROUPS) {
+            " -x -a '(__ottla_names groups)'"
+        } else if is_one_of(FILES) {
+            " -r"
+        } else {
+            " -x"
         });
     }
     let first = option.about.split(". ").next().unwrap_or_default();
