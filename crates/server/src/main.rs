@@ -3,12 +3,14 @@
 //! `ottla dev` is a node for trying out; `ottla kafka-server-start FILE` is Kafka's way; every other name is a tool. A link
 //! or copy of the binary under a tool's name is that tool.
 
+mod addresses;
 mod daemon;
 mod dev;
 mod logging;
 mod notify;
 mod owner;
 mod port_owner;
+mod previous;
 mod signals;
 mod start;
 

@@ -11,7 +11,7 @@ use ottla_config::NodeConfig;
 use tracing::{info, warn};
 
 use crate::signals::Signals;
-use crate::{daemon, logging, notify, port_owner};
+use crate::{addresses, daemon, logging, notify, port_owner, previous};
 
 const USAGE: &str = "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*";
 /// How long a launcher waits at most; what is refused is mostly refused by then.
@@ -25,6 +25,9 @@ const JVM: [&str; 6] = [
     "KAFKA_LOG4J_OPTS",
     "KAFKA_JVM_PERFORMANCE_OPTS",
 ];
+
+/// What a node says whose controllers refused its cluster id; theirs is not in their answer, and is asked for.
+const ANOTHER: &str = "answers for another cluster";
 
 struct Arguments {
     daemon: bool,
@@ -114,6 +117,12 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     if !ignored.is_empty() {
         info!("{} ignored: there is no JVM here", ignored.join(", "));
     }
+    for line in addresses::loopback_names(&config) {
+        warn!("{line}");
+    }
+    info!("{}", previous::memory());
+    let node_id = config.node_id;
+    let unclean = previous::unclean_end(&config.dirs.all(), &config.dirs.metadata);
     let shown = arguments.file.display().to_string();
     let mut signals = Signals::listen();
     if arguments.detached {
@@ -126,6 +135,12 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let Some(node) = start(config, &signals).map_err(|message| message.replace("FILE", &shown))? else {
         return Ok(());
     };
+    if let Some(when) = unclean {
+        warn!(
+            "previous run of this node ended without shutdown at ~{when} (killed or crashed; check `dmesg | grep -i oom`)"
+        );
+    }
+    let _pid = file.as_deref().and_then(Path::parent).map(|dir| previous::PidFile::write(dir, node_id));
     daemon::tell_ready();
     notify::tell(notify::READY);
     wait_and_stop(&node, &mut signals);
@@ -136,6 +151,15 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
 pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Arc<Node>>, String> {
     let started = Instant::now();
     let id = config.node_id;
+    let controllers: Vec<String> = config
+        .quorum
+        .voters
+        .iter()
+        .filter(|voter| voter.id != id)
+        .map(|voter| voter.address.to_string())
+        .collect();
+    let listeners: Vec<(String, String)> =
+        config.listeners.bound.iter().map(|listener| (listener.name.clone(), listener.to_string())).collect();
     let started_node = Node::start_unless(config, signals.flag());
     if let Err(StartError::Interrupted) = started_node {
         info!("[KafkaRaftServer] stopped");
@@ -151,6 +175,17 @@ pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Arc<
                 "\n    port {} is taken by {owner}\n    next: stop it, or give another port in FILE",
                 address.port()
             ));
+        }
+        if let StartError::Bind { address, listener, source } = &error
+            && source.kind() == std::io::ErrorKind::AddrNotAvailable
+        {
+            let written = listeners.iter().find(|(name, _)| name == listener).map(|(_, text)| text.as_str());
+            text.push_str(&addresses::not_ours(written.unwrap_or(listener), listener, *address));
+        }
+        if text.contains(ANOTHER)
+            && let Some(other) = ottla_tools::cluster::id_of(&controllers.join(","))
+        {
+            text = text.replace(ANOTHER, &format!("answers for cluster {other}"));
         }
         tracing::error!("{text}");
         text

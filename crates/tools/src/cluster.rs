@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use ottla_client::{Cluster, ClusterError};
+use ottla_client::{Cluster, ClusterError, Properties};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::UnregisterBrokerRequest;
 
@@ -14,6 +14,16 @@ use crate::runtime::{self, Out, Stop, Thrown};
 /// Runs the tool.
 pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-cluster", args, cluster)
+}
+
+/// The id of the cluster whose controllers listen at `addresses` (`host:port`, separated by commas), if one answers.
+#[must_use]
+pub fn id_of(addresses: &str) -> Option<String> {
+    let properties = Properties::default();
+    runtime::block_on(async {
+        let cluster = runtime::connect_either(None, Some(addresses), &properties).await.ok()?;
+        Some(cluster.cluster_id().to_string())
+    })
 }
 
 fn connected(parser: Parser) -> Parser {

@@ -128,10 +128,13 @@ async fn describe(cluster: &Cluster, ns: &Namespace, out: &mut Out) -> Result<()
         topic_name: "__cluster_metadata".into(),
         partitions: vec![partition],
     };
-    let answer = cluster
-        .any(&DescribeQuorumRequest { topics: vec![topic] })
-        .await
-        .map_err(|error| Stop::from(Thrown::from(error).calling("describeMetadataQuorum")))?;
+    let request = DescribeQuorumRequest { topics: vec![topic] };
+    // Of the controllers only the active one knows; brokers hand the question on to it.
+    let answer = match cluster.of_controllers() {
+        true => cluster.controller(&request).await,
+        false => cluster.any(&request).await,
+    };
+    let answer = answer.map_err(|error| Stop::from(Thrown::from(error).calling("describeMetadataQuorum")))?;
     Thrown::of_item(answer.error_code, answer.error_message.as_deref())?;
     let partition = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
     let quorum = partition.ok_or_else(|| Stop::error("the answer names no quorum"))?;

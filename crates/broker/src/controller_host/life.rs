@@ -30,6 +30,7 @@ use super::unreported::Unreported;
 use super::{ControllerHost, OWN_TIMEOUT, Unavailable, assignments};
 use crate::node::Node;
 use crate::start_error::StartError;
+use crate::topic_names::OFFSETS;
 
 /// Between heartbeats that only wait for the next state.
 pub(super) const AGAIN: Duration = Duration::from_millis(10);
@@ -141,6 +142,9 @@ impl ControllerHost {
         );
         self.report_recovered(node);
         self.report_directories(node);
+        if let Some(line) = too_few_copies(&node.image(), node.config().groups.offsets_replication_factor) {
+            warn!("{line}");
+        }
         Ok(())
     }
 
@@ -437,6 +441,17 @@ fn registration_request(node: &Node, incarnation_id: uuid::Uuid) -> BrokerRegist
         log_dirs,
         previous_broker_epoch: node.previous_broker_epoch(),
     }
+}
+
+/// The offsets topic keeps the replicas that it was made with: a cluster that grew does not give it more by itself.
+fn too_few_copies(image: &Image, wanted: i16) -> Option<String> {
+    let has = image.partition(OFFSETS, 0)?.replicas.len();
+    (has < usize::try_from(wanted).unwrap_or(0)).then(|| {
+        format!(
+            "offsets.topic.replication.factor={wanted} but {OFFSETS} has RF {has}: raise it with: \
+             ottla topic set-rf {OFFSETS} {wanted}"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use ottla_protocol::messages::{ProduceRequestView, ProduceResponse};
 use ottla_records::Compression;
 use ottla_records::validate::Rejected;
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 
 use crate::dispatch::Call;
 use crate::handle::find;
@@ -197,7 +197,13 @@ fn refused(
                     })
                     .collect();
             }
-            debug!(topic = topic.name, partition = index, "refused a batch: {rejected}");
+            // The owner of the topic is to learn of it, not only the client.
+            let leave =
+                (error == ErrorCode::MessageTooLarge).then(|| call.node().lines().spend(call.now_ms()));
+            match leave.flatten() {
+                Some(leave) => info!("refused a batch for {}-{index}: {rejected}{leave}", topic.name),
+                None => debug!(topic = topic.name, partition = index, "refused a batch: {rejected}"),
+            }
         }
         AppendRefusal::Sequence(error, message) => {
             response.error_code = error.code();

@@ -210,7 +210,11 @@ fn unreachable(node: &Node, why: &ConnectError) -> String {
             cause(why)
         )
     } else {
-        format!("node {id} at {host}:{port}: {}", cause(why))
+        format!(
+            "node {id} at {host}:{port}, as it advertises itself: {}; if it runs, change its advertised.listeners to an \
+             address that is reached from here",
+            cause(why)
+        )
     }
 }
 
@@ -243,6 +247,15 @@ mod tests {
             text.contains("advertises kafka1.lan:9092") && text.contains("advertised.listeners"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_advertised_address_where_nobody_listens_is_explained() {
+        let node = Box::new(Node { id: 1, host: "localhost".to_owned(), port: 9, rack: None, fenced: false });
+        let why = ConnectError::Refused { at: "127.0.0.1:9".parse().unwrap() };
+        let text = ClusterError::Connect { node, why }.to_string();
+        assert!(text.contains("localhost:9, as it advertises itself: connection refused"), "{text}");
+        assert!(text.contains("advertised.listeners"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use ottla_client::{Cluster, OffsetSpec, TopicPartition};
+use ottla_client::{Cluster, OffsetSpec, TopicPartition, exception};
+use ottla_protocol::ErrorCode;
 
 use super::layout::{self, OffsetRow};
 use super::server::{self, Group};
@@ -19,7 +20,15 @@ pub(super) async fn describe(cluster: &Cluster, found: &Found, out: &mut Out) ->
     };
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for name in names {
-        let group = server::got(server::describe(cluster, &name).await)?;
+        let described = server::describe(cluster, &name).await;
+        if described
+            .as_ref()
+            .is_err_and(|thrown| thrown.class == exception::class(ErrorCode::GroupIdNotFound))
+        {
+            // What Kafka's tool said before 4.0; what 4.3's says follows.
+            eprintln!("Error: Consumer group '{name}' does not exist.");
+        }
+        let group = server::got(described)?;
         groups.insert(name, group);
     }
     let verbose = found.has("verbose");

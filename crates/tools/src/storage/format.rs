@@ -228,6 +228,8 @@ pub(super) fn run(wanted: &arguments::Format) -> Result<ExitCode, String> {
             plan.bootstrap.version().name()
         );
     }
+    let dirs: Vec<String> = formatted.iter().map(|one| one.dir.display().to_string()).collect();
+    eprintln!("{} (log.dirs in {})", dirs.join(", "), wanted.config.display());
     eprintln!("Next: bin/kafka-server-start.sh {}", wanted.config.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -155,4 +155,10 @@ pub fn ids(list: &str) -> Vec<i32> {
     ids
 }
 
+/// Until no server of the machine is left, with all that it held: a process that is killed lets go of its locks last.
+pub fn gone(sh: &Shell<'_>) -> Result<()> {
+    let left = "ps -o stat= -C ottla | grep -qv '^Z'";
+    host::until("the servers end", SOON, || Ok(sh.types(left)?.code != 0)).map(drop)
+}
+
 const SOON: Duration = Duration::from_secs(30);

@@ -166,7 +166,7 @@ fn start<'h>(book: &mut Book, sh: &Shell<'h>) -> Result<Vec<Left<'h>>> {
         let text = nodes[0].text();
         let line = text.lines().find(|l| l.contains("WARN") && l.contains("transaction.state.log.min.isr"));
         let line = line.with_context(|| tail(&text))?;
-        ensure!(line.contains("any broker down stops transactions"), "{line}");
+        ensure!(line.contains("any broker") && line.contains("down stops transactions"), "{line}");
         Ok(line.to_owned())
     });
     book.row("S4-10", "the price of a flush after every 2 messages is warned of", || {

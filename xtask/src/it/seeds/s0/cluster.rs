@@ -8,7 +8,7 @@ use super::super::SOON;
 use super::super::book::Book;
 use super::super::host::until;
 use super::super::said::Said;
-use super::super::{ids, partitions, vi};
+use super::super::{gone, ids, partitions, vi};
 use super::{FILE, Site};
 
 const STATUS: &str =
@@ -117,9 +117,7 @@ pub fn asked(book: &mut Book, site: &Site<'_>) {
     );
     book.row("S0-24", "a broker's port as a controller's, and the reverse: which flag it should be", || {
         let said = sh.types(&STATUS.replace(":9093", ":9092"))?.code(1)?;
-        let said = said
-            .says("kafka1.mydomain.com:9092 is a broker")?
-            .says("--bootstrap-server kafka1.mydomain.com:9092")?;
+        let said = said.says("kafka1.mydomain.com:9092 is a broker")?.says("--bootstrap-server")?;
         let back = sh.types("./bin/kafka-topics.sh --bootstrap-server kafka1:9093 --list")?.code(1)?;
         back.says("kafka1:9093")?.says("controller")?;
         said.seen_at("broker")
@@ -185,7 +183,7 @@ pub fn one_goes(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let sh = site.on(1);
         vi(&sh.cwd.join(FILE), &["num.partitions=4"])?;
         sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
-        until("it ends", SOON, || Ok(sh.types("pgrep -f kafka.Kafka")?.code != 0))?;
+        gone(sh)?;
         sh.types(START)?.code(0)?;
         let said = sh
             .types("bin/kafka-topics.sh --bootstrap-server kafka1:9092 --list")?

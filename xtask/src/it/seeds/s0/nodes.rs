@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::super::book::Book;
-use super::super::host::{tail, until};
-use super::super::{SOON, vi};
+use super::super::host::tail;
+use super::super::{SOON, gone, vi};
 use super::{DATA, FILE, ID, Site, VOTERS};
 
 /// What is wrong in the text, and what one may get wrong from it. On host 1, before it is formatted.
@@ -111,8 +111,9 @@ pub fn slips(book: &mut Book, site: &Site<'_>) -> Result<()> {
         let text = node.text();
         node.end("TERM")?;
         for id in [2, 3] {
-            let word = format!("cannot resolve kafka{id}.yourdomain.invalid (controller {id}): check DNS or /etc/hosts; from controller.quorum.voters");
-            let lines = text.lines().filter(|l| l.contains(&word)).count();
+            let word = format!("cannot resolve kafka{id}.yourdomain.invalid (controller {id}");
+            let rest = "check DNS or /etc/hosts; from controller.quorum.voters";
+            let lines = text.lines().filter(|l| l.contains(&word) && l.contains(rest)).count();
             ensure!(lines == 1, "{lines} lines `{word}`: {}", tail(&text));
         }
         Ok(text.lines().find(|l| l.contains("cannot resolve")).unwrap_or_default().to_owned())
@@ -167,7 +168,7 @@ pub fn formats(book: &mut Book, site: &Site<'_>) -> Result<()> {
 pub fn refused(book: &mut Book, site: &Site<'_>) -> Result<()> {
     let sh = site.on(3);
     sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
-    until("node 3 ends", SOON, || Ok(sh.types("pgrep -f kafka.Kafka")?.code != 0))?;
+    gone(sh)?;
     let own = "/tmp/stranger.properties";
     let path = sh.host.outside(own);
     book.row("S0-08", "a file with another id than the directory's: both ids, both files", || {

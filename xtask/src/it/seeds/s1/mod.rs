@@ -51,10 +51,7 @@ impl Site<'_> {
     }
 
     fn gone(&self) -> Result<()> {
-        super::host::until("the servers end", super::SOON, || {
-            Ok(self.sh.types("pgrep -f kafka.Kafka")?.code != 0)
-        })
-        .map(drop)
+        super::gone(&self.sh)
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::super::book::Book;
 use super::super::host::{Shell, tail, until};
-use super::super::{SOON, vi, without};
+use super::super::{SOON, gone, vi, without};
 use super::{BOTH, DATA, FILE, ONE, Site, TWO};
 
 const START: &str = "./bin/kafka-server-start.sh -daemon config/kraft/server.properties";
@@ -40,10 +40,6 @@ pub fn last_week(book: &mut Book, site: &Site<'_>) -> Result<()> {
     });
     sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
     gone(sh)
-}
-
-fn gone(sh: &Shell<'_>) -> Result<()> {
-    until("the server ends", SOON, || Ok(sh.types("pgrep -f kafka.Kafka")?.code != 0)).map(drop)
 }
 
 /// The existing broker becomes a voter; its storage stays.
