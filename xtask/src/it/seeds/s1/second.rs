@@ -90,7 +90,7 @@ fn voters(book: &mut Book, site: &Site<'_>) {
         // Online, on purpose, thrown away.
         said.says("add-controller")?
             .says("ottla.voter.change.enable")?
-            .says("rm -rf")?
+            .says("rm -r")?
             .says("kafka-storage.sh format")?
             .seen_at("Configured voter set")
     });
@@ -197,8 +197,7 @@ fn together(book: &mut Book, site: &Site<'_>) -> Result<()> {
     book.row("S1-17 T-18", "two nodes of one tree log into files of their own", || {
         let said = sh.types("ls logs")?.code(0)?;
         for id in [0, 1] {
-            let one = sh
-                .types(&format!("grep -l 'node {id}\\b\\|node.id={id}\\|node.id = {id}' logs/server*.log"))?;
+            let one = sh.types(&format!("grep -l 'nodeId={id}\\b' logs/server*.log"))?;
             ensure!(one.code == 0, "no file names node {id}: {}", said.stdout);
         }
         let logs =
