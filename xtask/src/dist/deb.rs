@@ -16,13 +16,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The node of the package keeps its data here; the unit's StateDirectory is above it.
 const DATA: &str = "/var/lib/ottla/data";
 
-/// Each shell looks in a place of its own, below `/usr/share`.
-const COMPLETIONS: [(&str, &str); 3] = [
-    ("ottla.bash", "bash-completion/completions/ottla"),
-    ("_ottla", "zsh/vendor-completions/_ottla"),
-    ("ottla.fish", "fish/vendor_completions.d/ottla.fish"),
-];
-
 /// Packs what [`super::lay_out`] laid out.
 pub fn build() -> Result<PathBuf> {
     let dist = process::target().join("dist");
@@ -80,14 +73,7 @@ fn lay_out(data: &Path) -> Result<()> {
     );
     fs::write(doc.join("copyright"), licence)?;
     // Completions and man pages lie where shells and man look for them.
-    let share = tree().join("share");
-    copy_dir(&share.join("man"), &data.join("usr/share/man"), 0o644)?;
-    for (from, to) in COMPLETIONS {
-        let to = data.join("usr/share").join(to);
-        fs::create_dir_all(to.parent().context("a file has a directory")?)?;
-        copy(&share.join("completions").join(from), &to, 0o644)?;
-    }
-    Ok(())
+    copy_dir(&tree().join("share"), &data.join("usr/share"), 0o644)
 }
 
 /// The fields and scripts of the package, and the sums of its files.
