@@ -116,11 +116,6 @@ pub const MUTANTS: &[Mutant] = &[
     in_groups("offsets-shown-early", "groups: an offset is shown before it is committed", 200),
     in_groups("generation-unwritten", "groups: an assignment is handed out and never written", 200),
     in_groups("generation-forgotten", "groups: a new coordinator begins with generation 0", 200),
-    in_groups(
-        "coordinates-unregistered",
-        "sim: a restarted broker coordinates what it led before, and writes in its old epoch",
-        2000,
-    ),
     in_groups("old-generation-commits", "groups: commits of an older generation are taken", 2000),
 ];
 

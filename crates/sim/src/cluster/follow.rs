@@ -4,7 +4,6 @@ use ottla_log::{Log, OpenOptions, PartitionDir};
 use ottla_metadata::delta::LocalPartition;
 use ottla_metadata::image::LeaderRecovery;
 use ottla_metadata::{Delta, Image};
-use ottla_records::mutant;
 use ottla_replication::Broker;
 use ottla_replication::leader::{Assignment, Recovery};
 
@@ -205,9 +204,7 @@ impl World {
             if *local.topic == *OFFSETS {
                 match leads {
                     // What it led before this process was registered it leads no longer.
-                    true if local.new_leader_epoch && (known || mutant::is("coordinates-unregistered")) => {
-                        taken.push((key, epoch));
-                    }
+                    true if local.new_leader_epoch && known => taken.push((key, epoch)),
                     true => {}
                     false => left.push(key.1),
                 }

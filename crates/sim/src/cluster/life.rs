@@ -244,7 +244,9 @@ impl World {
             return;
         }
         let Some(controller) = process.controller() else { return };
-        let proposals = std::mem::take(&mut process.to_propose);
+        // Of one partition only the newest is still wanted; an answer names the partition, not the proposal.
+        let newest: BTreeMap<Key, leader::Proposal> = process.to_propose.drain(..).collect();
+        let proposals: Vec<(Key, leader::Proposal)> = newest.into_iter().collect();
         let mut topics: BTreeMap<Uuid, Vec<PartitionData>> = BTreeMap::new();
         for (key, proposal) in &proposals {
             let member =
