@@ -52,7 +52,7 @@ fn lives_on(quorum: Quorum) -> Result<()> {
     ensure!(lines < 40, "{lines} lines while it waits:\n{}", cluster.node(1).log());
     let stopped = Instant::now();
     cluster.stop(1, LIMIT)?;
-    ensure!(stopped.elapsed() < Duration::from_secs(2), "it took {:?} to end", stopped.elapsed());
+    ensure!(stopped.elapsed() < Duration::from_secs(8), "it took {:?} to end", stopped.elapsed());
     ensure!(cluster.node(1).log().contains("stopped"), "its log");
 
     cluster.start_in_order(&[3, 1, 2], Duration::from_millis(300))?;
@@ -85,11 +85,11 @@ fn lives_on(quorum: Quorum) -> Result<()> {
     // A leader that is told to stop hands over.
     let stopped = Instant::now();
     cluster.stop(second.id, LIMIT)?;
-    ensure!(stopped.elapsed() < Duration::from_secs(3), "a leader took {:?} to leave", stopped.elapsed());
+    ensure!(stopped.elapsed() < Duration::from_secs(8), "a leader took {:?} to leave", stopped.elapsed());
     let third = wait_for("a third leader", &mut cluster, |c| {
         c.controller().filter(|leader| leader.epoch > second.epoch)
     })?;
-    ensure!(stopped.elapsed() < Duration::from_secs(3), "{third:?} after {:?}", stopped.elapsed());
+    ensure!(stopped.elapsed() < Duration::from_secs(8), "{third:?} after {:?}", stopped.elapsed());
     Ok(())
 }
 

@@ -91,7 +91,9 @@ fn killed(system: System, load: &Load, figures: &mut Figures) -> Result<()> {
         nodes.start_all()?;
         nodes.ready()?;
         let topic = format!("killed-{round}");
-        let ledger = Ledger::open(&nodes, &topic, 1, COPIES)?;
+        // Each node leads a partition of the book, so the killed one does.
+        let ledger = Ledger::open(&nodes, &format!("book-{round}"), 3, COPIES)?;
+        ensure!(wire::create_topic(nodes.ports()[0], &topic, 1, COPIES)? == 0, "{topic} was not made");
         nodes.whole(&topic)?;
         let java = Acknowledged::of(load, &nodes.bootstrap(), &topic)?;
         java.until(400)?;

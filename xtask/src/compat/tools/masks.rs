@@ -191,7 +191,9 @@ fn numbers(line: &str) -> String {
             out.push(c);
             continue;
         }
-        if out.ends_with('-') && !out[..out.len() - 1].ends_with(|b: char| b.is_ascii_alphanumeric()) {
+        if out.ends_with('-')
+            && !out[..out.len() - 1].ends_with(|b: char| b.is_ascii_alphanumeric() || b == '}')
+        {
             out.pop();
         }
         while chars.next_if(|c| c.is_ascii_digit() || *c == '.').is_some() {}
@@ -226,7 +228,7 @@ mod tests {
     #[test]
     fn logs_and_traces_are_left_out() {
         let text = "x\n[2025-11-21 12:00:00,123] WARN y (z)\njava.lang.X: m\n\tat a.B.c(D.java:1)\nCaused by: y\n\t... 3 more\n";
-        assert_eq!(masked(text), ["x", "java.lang.X: m"]);
+        assert_eq!(masked(text), ["x"], "the record, its exception and the trace");
         let text =
             "a\n[2025-11-21 12:00:00,123] ERROR org.X: m\n\n\tat a.B.c(D.java:1)\n (org.apache.Y)\nb\n";
         assert_eq!(masked(text), ["a", "b"]);
