@@ -134,6 +134,12 @@ pub const EXPECTED: &[Expected] = &[
         What::Lines(&["+err| org.apache.kafka.common.config.ConfigException: *"]),
         "what is wrong with the address is told beside Apache's \"Failed to create new KafkaAdminClient\"",
     ),
+    tool(
+        "kafka-topics",
+        "*--alter*--config *",
+        What::Lines(&["-err| Option combination *", "+err| Option combination *"]),
+        "Apache's tool names the options in another order each time its virtual machine is started",
+    ),
     // kafka-configs
     tool("kafka-configs", "*--describe --entity-type topics", What::Order, SORTED),
     tool(
