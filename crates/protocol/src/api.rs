@@ -23,6 +23,20 @@ pub struct ApiInfo {
     pub on_controller: bool,
 }
 
+/// A row of the table: an API that no listener serves, in versions none of which is flexible or unstable.
+pub(crate) const fn row(key: ApiKey, name: &'static str, min_version: i16, max_version: i16) -> ApiInfo {
+    ApiInfo {
+        key,
+        name,
+        min_version,
+        max_version,
+        unstable_max: false,
+        flexible_from: i16::MAX,
+        on_broker: false,
+        on_controller: false,
+    }
+}
+
 /// The kinds of listeners that serve APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listener {
@@ -58,6 +72,29 @@ impl ApiKey {
     /// to read before it knows what the broker speaks.
     pub fn response_header_version(self, version: i16) -> i16 {
         if self != ApiKey::ApiVersions && version >= self.info().flexible_from { 1 } else { 0 }
+    }
+}
+
+/// What the table says of a row besides.
+impl ApiInfo {
+    pub(crate) const fn flexible(mut self, from: i16) -> ApiInfo {
+        self.flexible_from = from;
+        self
+    }
+
+    pub(crate) const fn unstable(mut self) -> ApiInfo {
+        self.unstable_max = true;
+        self
+    }
+
+    pub(crate) const fn broker(mut self) -> ApiInfo {
+        self.on_broker = true;
+        self
+    }
+
+    pub(crate) const fn controller(mut self) -> ApiInfo {
+        self.on_controller = true;
+        self
     }
 }
 

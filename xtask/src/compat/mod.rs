@@ -37,13 +37,7 @@ pub fn run(words: &[&str]) -> Result<()> {
             while let Some(word) = rest.next() {
                 match *word {
                     "--against" => choice.against = System::parse(rest.next().copied().unwrap_or_default())?,
-                    "--nodes" => {
-                        choice.nodes = rest
-                            .next()
-                            .and_then(|n| n.parse().ok())
-                            .filter(|n| matches!(n, 1 | 3))
-                            .context(USAGE)?
-                    }
+                    "--nodes" => choice.nodes = one_or_three(rest.next())?,
                     "--only" => choice.only = rest.next().map(|name| (*name).to_owned()),
                     "--all" => choice.all = true,
                     other => bail!("compat clients: '{other}'?\n\n{USAGE}"),
@@ -59,13 +53,7 @@ pub fn run(words: &[&str]) -> Result<()> {
                     "--against" => {
                         choice.against = Some(System::parse(rest.next().copied().unwrap_or_default())?)
                     }
-                    "--nodes" => {
-                        choice.nodes = rest
-                            .next()
-                            .and_then(|n| n.parse().ok())
-                            .filter(|n| matches!(n, 1 | 3))
-                            .context(USAGE)?
-                    }
+                    "--nodes" => choice.nodes = one_or_three(rest.next())?,
                     "--only" => choice.only = rest.next().map(|name| (*name).to_owned()),
                     other => bail!("compat librdkafka: '{other}'?\n\n{USAGE}"),
                 }
@@ -92,4 +80,8 @@ pub fn run(words: &[&str]) -> Result<()> {
         ["disk", "--against", system] => disk::run(System::parse(system)?),
         _ => bail!("no such judge\n\n{USAGE}"),
     }
+}
+
+fn one_or_three(word: Option<&&str>) -> Result<usize> {
+    word.and_then(|n| n.parse().ok()).filter(|n| matches!(n, 1 | 3)).context(USAGE)
 }

@@ -330,13 +330,7 @@ impl World {
             return Some(known);
         }
         let key = (self.offsets?, self.coordinator_of(self.members[member].group));
-        let first = self.random.index(self.nodes.len());
-        let order = (0..self.nodes.len()).map(|it| (first + it) % self.nodes.len());
-        let serves = |node: &usize| self.nodes[*node].process.as_ref().is_some_and(|it| it.life.serving);
-        let asked = order.into_iter().find(serves)?;
-        let image = &self.nodes[asked].process.as_ref()?.image;
-        let partition = image.topics.by_id(key.0)?.partition(key.1)?;
-        let (leader, epoch) = (partition.leader, partition.leader_epoch);
+        let (leader, epoch) = self.told_leader(key)?;
         let me = &mut self.members[member];
         if leader < 0 || epoch < me.known_epoch {
             return None;

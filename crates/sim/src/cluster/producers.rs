@@ -95,15 +95,19 @@ impl World {
         self.post(PATIENCE_MS + 1, Event::Write { client });
     }
 
-    /// Who leads, as some broker that serves would tell a client.
-    fn find_leader(&mut self, client: usize, key: Key) -> Option<usize> {
+    /// The leader and the epoch of a partition, as some broker that serves would tell a client.
+    pub(super) fn told_leader(&mut self, key: Key) -> Option<(i32, i32)> {
         let first = self.random.index(self.nodes.len());
         let order = (0..self.nodes.len()).map(|it| (first + it) % self.nodes.len());
         let serves = |node: &usize| self.nodes[*node].process.as_ref().is_some_and(|it| it.life.serving);
         let asked = order.into_iter().find(serves)?;
         let image = &self.nodes[asked].process.as_ref()?.image;
         let partition = image.topics.by_id(key.0)?.partition(key.1)?;
-        let (leader, epoch) = (partition.leader, partition.leader_epoch);
+        Some((partition.leader, partition.leader_epoch))
+    }
+
+    fn find_leader(&mut self, client: usize, key: Key) -> Option<usize> {
+        let (leader, epoch) = self.told_leader(key)?;
         let producer = &mut self.producers[client];
         if leader < 0 || epoch < producer.known_epoch {
             return None;
