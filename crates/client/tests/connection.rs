@@ -130,6 +130,37 @@ async fn a_frame_that_is_too_large_is_not_taken() {
     assert!(!connection.is_closed());
 }
 
+/// Answers as a socket may give them: several in one piece, one in several, a byte alone, and a large one among small ones.
+#[tokio::test]
+async fn frames_are_cut_wherever_the_bytes_are_split() {
+    const CALLS: usize = 5;
+    for step in [1, 3, 4, 7, 64, 5_000, 1 << 20] {
+        let held: Mutex<Vec<u8>> = Mutex::default();
+        let calls = Mutex::new(0);
+        let port = listen(move |head, _| {
+            if head.api == ApiKey::ApiVersions {
+                return Some(vec![frame(head, &versions((0, 9)))]);
+            }
+            let (mut held, mut calls) = (held.lock(), calls.lock());
+            *calls += 1;
+            // The third one is larger than the room for it, when it does not come byte by byte.
+            let cluster_id = "x".repeat(if *calls == 3 && step > 7 { 30_000 } else { 3 });
+            let answer = MetadataResponse { cluster_id: Some(cluster_id), ..metadata(head.correlation_id) };
+            held.extend(frame(head, &answer));
+            let pieces = held.chunks(step).map(<[u8]>::to_vec);
+            Some(if *calls < CALLS { vec![] } else { pieces.collect() })
+        })
+        .await;
+        let connection = Connection::connect("127.0.0.1", port, &options()).await.unwrap();
+        let call = || async { connection.call(&MetadataRequest::default()).await.unwrap() };
+        let (a, b, c, d, e) = tokio::join!(call(), call(), call(), call(), call());
+        let told = [&a, &b, &c, &d, &e].map(|answer| answer.throttle_time_ms);
+        assert!(told.is_sorted_by(|a, b| a < b), "each call has its own answer: {told:?}");
+        let lengths = [&a, &b, &c, &d, &e].map(|answer| answer.cluster_id.as_ref().unwrap().len());
+        assert_eq!(lengths, [3, 3, if step > 7 { 30_000 } else { 3 }, 3, 3], "pieces of {step}");
+    }
+}
+
 #[tokio::test]
 async fn fetched_records_come_whole() {
     let records: Vec<u8> = (0..3_000_000u32).map(|i| i as u8).collect();

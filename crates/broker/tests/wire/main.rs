@@ -10,6 +10,7 @@ mod hostile;
 mod offsets;
 mod order;
 mod producers;
+mod replicas;
 mod restart;
 mod sessions;
 mod support;

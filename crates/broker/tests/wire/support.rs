@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_broker::Node;
@@ -25,6 +25,9 @@ use uuid::Uuid;
 
 /// How long a test waits for what has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The cluster of the directories that are formatted here.
+pub(crate) const CLUSTER: &str = "jZ3QJ0zQTCmBbVGpf0eZzg";
 
 /// A running node and its directory.
 pub(crate) struct Server {
@@ -98,12 +101,10 @@ impl Server {
         created.topics[0].topic_id
     }
 
-    /// Whether the node serves a new client at once.
+    /// That the node serves a new client.
     pub(crate) fn assert_serves(&self) {
-        let begun = Instant::now();
         let answer = self.client().ask(9, &MetadataRequest { topics: Some(vec![]), ..Default::default() });
         assert_eq!(answer.brokers.len(), 1);
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }
 
@@ -119,7 +120,7 @@ fn format(dir: &Path) {
     let records: Vec<Bytes> =
         bootstrap.records().iter().map(|(r, version)| r.encode_framed(*version).unwrap().into()).collect();
     ottla_quorum::format::write_bootstrap(&disk, dir, &records, 0).unwrap();
-    MetaProperties::new("jZ3QJ0zQTCmBbVGpf0eZzg", 1, Uuid::new_v4()).write(&RealDisk, dir).unwrap();
+    MetaProperties::new(CLUSTER, 1, Uuid::new_v4()).write(&RealDisk, dir).unwrap();
 }
 
 /// The frame of a request, its length included.

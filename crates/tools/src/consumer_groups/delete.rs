@@ -8,9 +8,9 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::offset_delete_request::{
     OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
-use ottla_protocol::messages::{DeleteGroupsRequest, OffsetDeleteRequest};
+use ottla_protocol::messages::OffsetDeleteRequest;
 
-use super::{Failure, error_line, layout, plan, server};
+use super::{Failure, command, error_line, layout, plan, server};
 use crate::args::jopt::Found;
 use crate::runtime::{Out, Stop, Thrown, java};
 
@@ -22,7 +22,7 @@ pub(super) async fn groups(cluster: &Cluster, found: &Found, out: &mut Out) -> R
     };
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for name in names {
-        match delete(cluster, &name).await {
+        match command::delete(cluster, &name).await {
             Ok(()) => deleted.push(name),
             Err(thrown) => failed.push((name, thrown)),
         }
@@ -41,12 +41,6 @@ pub(super) async fn groups(cluster: &Cluster, found: &Found, out: &mut Out) -> R
         writeln!(out, "\nThese consumer groups were deleted successfully: {list}")?;
     }
     Err(Stop::quiet(1).into())
-}
-
-async fn delete(cluster: &Cluster, group: &str) -> Result<(), Thrown> {
-    let request = DeleteGroupsRequest { groups_names: vec![group.to_owned()] };
-    let answer = cluster.coordinator(CoordinatorKind::Group, group, &request).await?;
-    answer.results.iter().try_for_each(|result| Thrown::of_item(result.error_code, None))
 }
 
 type Results = BTreeMap<TopicPartition, Result<(), ErrorCode>>;

@@ -1,5 +1,6 @@
 //! `kafka-consumer-groups`: groups listed, described and deleted, their offsets reset and deleted.
 
+pub(crate) mod command;
 pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod layout;
@@ -29,27 +30,15 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-consumer-groups", args, consumer_groups)
 }
 
+const COMMAND: command::Command =
+    command::Command { kind: "consumer", parser: options::parser, check: options::check, not_served: None };
+
 fn consumer_groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
-    let mut parser = options::parser();
-    let found = parser.parse(args).map_err(|misuse| thrown_misuse(&misuse))?;
-    options::check(&parser, &found, out)?;
+    let (parser, found) = COMMAND.read(args, out)?;
     if let Some(pattern) = found.value("validate-regex") {
         return validate(pattern, out);
     }
-    let mut properties = runtime::properties(found.value("command-config"))?;
-    if let Some(timeout) = found.long("timeout") {
-        properties.set("default.api.timeout.ms", &timeout.to_string());
-    }
-    let server = found.value("bootstrap-server").unwrap_or_default();
-    runtime::block_on(async {
-        let done = async {
-            let call = if found.has("list") { "listGroups" } else { "findCoordinator" };
-            let cluster = runtime::open(server, &properties).await;
-            let cluster = cluster.map_err(|thrown| executed(thrown.calling(call)))?;
-            act(&cluster, &parser, &found, out).await
-        };
-        done.await.map_err(|failure| failure.stop(&parser))
-    })
+    COMMAND.on_cluster(&parser, &found, async |cluster| act(cluster, &parser, &found, out).await)
 }
 
 async fn act(cluster: &Cluster, parser: &Parser, found: &Found, out: &mut Out) -> Result<(), Failure> {
@@ -64,11 +53,6 @@ async fn act(cluster: &Cluster, parser: &Parser, found: &Found, out: &mut Out) -
     } else {
         delete::offsets(cluster, found, out).await
     }
-}
-
-/// joptsimple's exceptions leave this tool uncaught while the options are read.
-fn thrown_misuse(misuse: &crate::args::jopt::Misuse) -> Stop {
-    Stop::error(misuse.message()).and_err(misuse.more())
 }
 
 /// Why an action did not come to its end.
@@ -102,22 +86,6 @@ impl From<ClusterError> for Failure {
     /// What a future's `get` throws.
     fn from(error: ClusterError) -> Failure {
         executed(error.into()).into()
-    }
-}
-
-impl Failure {
-    fn stop(self, parser: &Parser) -> Stop {
-        match self {
-            Failure::Thrown(thrown) if thrown.class == "java.lang.IllegalArgumentException" => {
-                parser.usage(&thrown.message)
-            }
-            Failure::Thrown(thrown) => Stop::said(error_line(&format!(
-                "Executing consumer group command failed due to {}",
-                thrown.message
-            )))
-            .and_err(thrown.causes),
-            Failure::Stop(stop) => stop,
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The options of `kafka-consumer-groups`, and which of them go together.
 
+use super::command;
 use crate::args::jopt::{Found, Kind, Parser};
 use crate::runtime::{Out, Stop};
 
@@ -70,29 +71,13 @@ pub(crate) fn parser() -> Parser {
     );
     p.flag("execute", "Execute operation. Supported operations: reset-offsets.");
     p.flag("export", "Export operation execution to a CSV file. Supported operations: reset-offsets.");
-    p.takes("to-offset", "Reset offsets to a specific offset.", "offset", Kind::Long);
-    p.takes("from-file", "Reset offsets to values defined in CSV file.", "path to CSV file", Kind::Text);
-    p.takes(
-        "to-datetime",
-        "Reset offsets to offset from datetime. Format: 'YYYY-MM-DDThh:mm:ss.sss'",
-        "datetime",
-        Kind::Text,
-    );
-    p.takes(
-        "by-duration",
-        "Reset offsets to offset by duration from current timestamp. Format: 'PnDTnHnMnS'",
-        "duration",
-        Kind::Text,
-    );
+    command::takes_offset_or_file(&mut p);
+    command::takes_datetime(&mut p);
+    command::takes_duration(&mut p);
     p.flag("to-earliest", "Reset offsets to earliest offset.");
     p.flag("to-latest", "Reset offsets to latest offset.");
     p.flag("to-current", "Reset offsets to current offset.");
-    p.takes(
-        "shift-by",
-        "Reset offsets shifting current offset by 'n', where 'n' can be positive or negative.",
-        "number-of-offsets",
-        Kind::Long,
-    );
+    command::takes_shift(&mut p);
     p.flag(
         "members",
         "Describe members of the group. This option may be used with '--describe' and '--bootstrap-server' options only.\nExample: --bootstrap-server localhost:9092 --describe --group group1 --members",
@@ -144,19 +129,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
     let has_scope = found.has("group") || found.has("all-groups");
     // In the order of the Java set that Kafka prints.
     let scopes = "[all-groups], [group]";
-    if found.has("describe") {
-        if !has_scope {
-            return Err(p.usage(format!("Option [describe] takes one of these options: {scopes}")));
-        }
-        if ["members", "offsets", "state"].iter().filter(|option| found.has(option)).count() > 1 {
-            return Err(p.usage(
-                "Option [describe] takes at most one of these options: [members], [offsets], [state]",
-            ));
-        }
-        if found.has_argument("state") {
-            return Err(p.usage("Option [describe] does not take a value for [state]"));
-        }
-    }
+    command::check_describe(p, found)?;
     if found.has("delete") {
         if !has_scope {
             return Err(p.usage(format!("Option [delete] takes one of these options: {scopes}")));
@@ -171,9 +144,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         return Err(p.usage("Option [delete-offsets] takes the following options: [topic], [group]"));
     }
     if found.has("reset-offsets") {
-        if found.has("dry-run") && found.has("execute") {
-            return Err(p.usage("Option [reset-offsets] only accepts one of [execute] and [dry-run]"));
-        }
+        command::check_dry_or_real(p, found, true)?;
         if !found.has("dry-run") && !found.has("execute") {
             eprintln!(
                 "WARN: No action will be performed as the --execute option is missing. In version 5.0, this command will require either --dry-run or --execute to be specified. You should add the --dry-run option explicitly if you are scripting this command and want to keep the current default behavior without prompting."
@@ -182,10 +153,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         if !has_scope {
             return Err(p.usage(format!("Option [reset-offsets] takes one of these options: {scopes}")));
         }
-        for scenario in SCENARIOS {
-            let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
-            p.check_invalid(found, scenario, &others)?;
-        }
+        command::check_scenarios(p, found, &SCENARIOS)?;
     }
     p.check_invalid(found, "group", &["all-groups"])?;
     p.check_invalid(found, "group", &["list"])?;

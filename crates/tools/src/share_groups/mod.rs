@@ -32,6 +32,8 @@ use crate::consumer_groups::{Failure, error_line, executed, plan, reset, rethrow
 use crate::runtime::{self, Out, Stop, Thrown};
 use layout::Offset;
 
+/// Their type, as ListGroups spells it.
+const OF: &str = "Share";
 /// States that share groups may have.
 const STATES: [&str; 3] = ["Stable", "Dead", "Empty"];
 
@@ -40,51 +42,23 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-share-groups", args, share_groups)
 }
 
-fn share_groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
-    let mut p = options::parser();
-    // joptsimple's exceptions leave this tool uncaught while the options are read.
-    let found = p.parse(args).map_err(|misuse| Stop::error(misuse.message()).and_err(misuse.more()))?;
-    options::check(&p, &found, out)?;
-    let mut properties = runtime::properties(found.value("command-config"))?;
-    if let Some(timeout) = found.long("timeout") {
-        properties.set("default.api.timeout.ms", &timeout.to_string());
-    }
-    let server = found.value("bootstrap-server").unwrap_or_default();
-    runtime::block_on(async {
-        let done = async {
-            let call = if found.has("list") { "listGroups" } else { "findCoordinator" };
-            let cluster = runtime::open(server, &properties).await;
-            let cluster = cluster.map_err(|thrown| executed(thrown.calling(call)))?;
-            act(&cluster, &found, out).await
-        };
-        done.await.map_err(|failure| stop(failure, &p))
-    })
-}
+const COMMAND: Command = Command {
+    kind: "share",
+    parser: options::parser,
+    check: options::check,
+    not_served: Some(
+        "    cause: this cluster serves no share groups (KIP-932); Ottla does not yet, Apache Kafka does from 4.2 on\n    next: kafka-groups --list shows the groups that there are",
+    ),
+};
 
-/// An error on standard output, as this tool says it. Kafka ends with 0 all the same; here it is 1.
-fn stop(failure: Failure, p: &Parser) -> Stop {
-    match failure {
-        Failure::Thrown(thrown) if thrown.class == "java.lang.IllegalArgumentException" => {
-            p.usage(&thrown.message)
-        }
-        Failure::Thrown(thrown) => {
-            let not_there = thrown.message.contains("does not support");
-            let line = format!("Executing share group command failed due to {}", thrown.message);
-            let stop = Stop::said(error_line(&line)).and_err(thrown.causes);
-            if not_there {
-                return stop.and_err(
-                    "    cause: this cluster serves no share groups (KIP-932); Ottla does not yet, Apache Kafka does from 4.2 on\n    next: kafka-groups --list shows the groups that there are",
-                );
-            }
-            stop
-        }
-        Failure::Stop(stop) => stop,
-    }
+fn share_groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
+    let (parser, found) = COMMAND.read(args, out)?;
+    COMMAND.on_cluster(&parser, &found, async |cluster| act(cluster, &found, out).await)
 }
 
 async fn act(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
     if found.has("list") {
-        list(cluster, found, out).await
+        command::list(cluster, OF, &STATES, found, out).await
     } else if found.has("describe") {
         describe(cluster, found, out).await
     } else if found.has("delete") {
@@ -94,23 +68,6 @@ async fn act(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Fail
     } else {
         delete_offsets(cluster, found, out).await
     }
-}
-
-async fn listed(cluster: &Cluster, states: &[String]) -> Result<Vec<ListedGroup>, Thrown> {
-    server::list(cluster, &["Share".to_owned()], states, None).await
-}
-
-async fn list(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
-    if !found.has("state") {
-        for group in listed(cluster, &[]).await.map_err(rethrown)? {
-            writeln!(out, "{}", group.group_id)?;
-        }
-        return Ok(());
-    }
-    let states = layout::states(found.value("state").unwrap_or_default(), &STATES)?;
-    let groups = listed(cluster, &states).await.map_err(executed)?;
-    write!(out, "{}", layout::list(&groups))?;
-    Ok(())
 }
 
 /// A group with the node that keeps it.
@@ -133,17 +90,10 @@ async fn described(cluster: &Cluster, name: &str) -> Result<Group, Thrown> {
     Ok(Group { described, coordinator })
 }
 
-async fn names(cluster: &Cluster, found: &Found) -> Result<BTreeSet<String>, Failure> {
-    if found.has("all-groups") {
-        let groups = listed(cluster, &[]).await.map_err(rethrown)?;
-        return Ok(groups.into_iter().map(|group| group.group_id).collect());
-    }
-    Ok(found.values("group").into_iter().map(str::to_owned).collect())
-}
-
 async fn describe(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
     let mut groups = Vec::new();
-    for name in names(cluster, found).await? {
+    let names: BTreeSet<String> = command::names(cluster, OF, found).await?.into_iter().collect();
+    for name in names {
         groups.push(described(cluster, &name).await.map_err(executed)?);
     }
     let verbose = found.has("verbose");
@@ -209,7 +159,7 @@ async fn offsets(cluster: &Cluster, name: &str) -> Result<BTreeMap<TopicPartitio
 }
 
 async fn delete(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
-    let there = listed(cluster, &[]).await.map_err(rethrown)?;
+    let there = command::listed(cluster, OF, &[]).await.map_err(rethrown)?;
     let wanted: Vec<String> = match found.has("all-groups") {
         true => there.iter().map(|group| group.group_id.clone()).collect(),
         false => found.values("group").into_iter().map(str::to_owned).collect(),
@@ -218,18 +168,12 @@ async fn delete(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), F
     for name in wanted {
         let listed = there.iter().find(|group| group.group_id == name);
         let result = match layout::may_delete("Share", &name, listed.map(|group| &*group.group_state)) {
-            Ok(()) => delete_one(cluster, &name).await,
+            Ok(()) => command::delete(cluster, &name).await,
             Err(thrown) => Err(thrown),
         };
         results.insert(name, result);
     }
     layout::deletions("share", results, out)
-}
-
-async fn delete_one(cluster: &Cluster, name: &str) -> Result<(), Thrown> {
-    let request = DeleteGroupsRequest { groups_names: vec![name.to_owned()] };
-    let answer = cluster.coordinator(CoordinatorKind::Group, name, &request).await?;
-    answer.results.iter().try_for_each(|result| Thrown::of_item(result.error_code, None))
 }
 
 async fn reset_offsets(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The options of `kafka-share-groups`, and which of them go together.
 
 use crate::args::jopt::{Found, Kind, Parser};
+use crate::consumer_groups::command;
 use crate::consumer_groups::options::available;
 use crate::runtime::{Out, Stop};
 
@@ -10,7 +11,7 @@ const SCENARIOS: [&str; 3] = ["to-datetime", "to-earliest", "to-latest"];
 
 pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
-    p.takes("bootstrap-server", "REQUIRED: The server(s) to connect to.", "server to connect to", Kind::Text);
+    command::takes_server(&mut p);
     p.takes("group", "The share group we wish to act on.", "share group", Kind::Text);
     p.takes("topic", "The topic whose offset information should be deleted or included in the reset offset process. When resetting offsets, partitions can be specified using this format: 'topic1:0,1,2', where 0,1,2 are the partitions to be included.", "topic", Kind::Text);
     p.flag("all-topics", "Consider all topics assigned to a share group in the 'reset-offsets' process.");
@@ -18,14 +19,7 @@ pub(crate) fn parser() -> Parser {
     p.flag("describe", "Describe share group, members and offset information.");
     p.flag("all-groups", "Apply to all share groups.");
     p.flag("delete", "Delete share group.");
-    p.takes("timeout", "The timeout that can be set for some use cases. For example, it can be used when describing the group to specify the maximum amount of time in milliseconds to wait before the group stabilizes.", "timeout (ms)", Kind::Long)
-        .default(30000);
-    p.takes(
-        "command-config",
-        "Property file containing configs to be passed to Admin Client.",
-        "command config property file",
-        Kind::Text,
-    );
+    command::takes_timeout(&mut p);
     p.flag("reset-offsets", "Reset offsets of share group. Supports one share group at the time, and instances must be inactive.\nHas 2 execution options: --dry-run to plan which offsets to reset, and --execute to reset the offsets. \nYou must choose one of the following reset specifications: --to-datetime, --to-earliest, --to-latest.\nTo define the scope use --all-topics or --topic.\nFails if neither '--dry-run' nor '--execute' is specified.");
     p.flag(
         "delete-offsets",
@@ -36,12 +30,7 @@ pub(crate) fn parser() -> Parser {
         "Only show results without executing changes on share groups. Supported operations: reset-offsets.",
     );
     p.flag("execute", "Execute operation. Supported operations: reset-offsets.");
-    p.takes(
-        "to-datetime",
-        "Reset offsets to offset from datetime. Format: 'YYYY-MM-DDThh:mm:ss.sss'",
-        "datetime",
-        Kind::Text,
-    );
+    command::takes_datetime(&mut p);
     p.flag("to-earliest", "Reset offsets to earliest offset.");
     p.flag("to-latest", "Reset offsets to latest offset.");
     p.flag(
@@ -69,14 +58,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
     let refuse = |wrong: bool, message: &str| if wrong { Err(p.usage(message)) } else { Ok(()) };
     let has = |name: &str| found.has(name);
     let scoped = has("group") || has("all-groups");
-    if has("describe") {
-        refuse(!scoped, "Option [describe] takes one of these options: [all-groups], [group]")?;
-        refuse(
-            ["members", "offsets", "state"].iter().filter(|option| has(option)).count() > 1,
-            "Option [describe] takes at most one of these options: [members], [offsets], [state]",
-        )?;
-        refuse(found.has_argument("state"), "Option [describe] does not take a value for [state]")?;
-    }
+    command::check_describe(p, found)?;
     if has("delete") {
         refuse(!scoped, "Option [delete] takes the options [group] or [all-groups]")?;
         refuse(
@@ -90,14 +72,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         "Option [delete-offsets] takes the following options: [group], [topic]",
     )?;
     if has("reset-offsets") {
-        refuse(
-            has("dry-run") && has("execute"),
-            "Option [reset-offsets] only accepts one of [execute] and [dry-run]",
-        )?;
-        refuse(
-            !has("dry-run") && !has("execute"),
-            "Option [reset-offsets] takes the option: [execute] or [dry-run]",
-        )?;
+        command::check_dry_or_real(p, found, false)?;
         refuse(!has("group"), "Option [reset-offsets] takes the option: [group]")?;
         refuse(
             !has("topic") && !has("all-topics"),
@@ -107,10 +82,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
             !SCENARIOS.iter().any(|scenario| has(scenario)),
             "Option [reset-offsets] takes one of these options: [to-datetime], [to-earliest], [to-latest]",
         )?;
-        for scenario in SCENARIOS {
-            let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
-            p.check_invalid(found, scenario, &others)?;
-        }
+        command::check_scenarios(p, found, &SCENARIOS)?;
     }
     p.check_invalid(found, "group", &["all-groups"])?;
     p.check_invalid(found, "group", &["list"])?;

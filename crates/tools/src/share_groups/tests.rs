@@ -9,15 +9,8 @@ use ottla_protocol::messages::share_group_describe_response::{
 
 use super::layout::{self, Offset};
 use super::share_groups;
+use crate::consumer_groups::command::refused;
 use crate::runtime::{Out, Thrown};
-
-fn refused(line: &str) -> String {
-    let args: Vec<String> =
-        ["--bootstrap-server", "h:1"].into_iter().chain(line.split(' ')).map(str::to_owned).collect();
-    let stop = share_groups(&args, &mut Out::new_for_test()).expect_err("refused");
-    assert_eq!(stop.code, 1, "{line}");
-    stop.err.lines().next().unwrap_or_default().to_owned()
-}
 
 #[test]
 fn misuse_is_told_in_kafkas_words() {
@@ -50,7 +43,7 @@ fn misuse_is_told_in_kafkas_words() {
         ),
         ("--list --members", "Option(s) [members] are unavailable given other options on the command line"),
     ] {
-        assert_eq!(refused(line), said, "{line}");
+        assert_eq!(refused(share_groups, line), said, "{line}");
     }
     assert!(layout::states("stable,wrong", &super::STATES).is_err());
     assert_eq!(layout::states("EMPTY", &super::STATES).expect("known"), ["Empty"]);

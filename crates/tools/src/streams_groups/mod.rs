@@ -29,6 +29,8 @@ use crate::share_groups::layout as shared;
 use crate::streams_reset::is_internal;
 use layout::Standing;
 
+/// Their type, as ListGroups spells it.
+const OF: &str = "Streams";
 /// States that groups of Kafka Streams may have.
 const STATES: [&str; 6] = ["Stable", "Dead", "Empty", "Assigning", "Reconciling", "NotReady"];
 const TIMEOUT_MS: i32 = 30_000;
@@ -38,49 +40,23 @@ pub fn run(args: &[OsString]) -> ExitCode {
     runtime::tool("kafka-streams-groups", args, streams_groups)
 }
 
-fn streams_groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
-    let mut p = options::parser();
-    let found = p.parse(args).map_err(|misuse| Stop::error(misuse.message()).and_err(misuse.more()))?;
-    options::check(&p, &found, out)?;
-    let mut properties = runtime::properties(found.value("command-config"))?;
-    if let Some(timeout) = found.long("timeout") {
-        properties.set("default.api.timeout.ms", &timeout.to_string());
-    }
-    let server = found.value("bootstrap-server").unwrap_or_default();
-    runtime::block_on(async {
-        let done = async {
-            let call = if found.has("list") { "listGroups" } else { "findCoordinator" };
-            let cluster = runtime::open(server, &properties).await;
-            let cluster = cluster.map_err(|thrown| executed(thrown.calling(call)))?;
-            act(&cluster, &p, &found, out).await
-        };
-        done.await.map_err(|failure| stop(failure, &p))
-    })
-}
+const COMMAND: Command = Command {
+    kind: "streams",
+    parser: options::parser,
+    check: options::check,
+    not_served: Some(
+        "    cause: this cluster serves no streams groups (KIP-1071); Ottla does not yet, Apache Kafka does from 4.2 on\n    next: applications with group.protocol=classic are consumer groups: kafka-consumer-groups",
+    ),
+};
 
-fn stop(failure: Failure, p: &Parser) -> Stop {
-    match failure {
-        Failure::Thrown(thrown) if thrown.class == "java.lang.IllegalArgumentException" => {
-            p.usage(&thrown.message)
-        }
-        Failure::Thrown(thrown) => {
-            let not_there = thrown.message.contains("does not support");
-            let line = format!("Executing streams group command failed due to {}", thrown.message);
-            let stop = Stop::said(error_line(&line)).and_err(thrown.causes);
-            if not_there {
-                return stop.and_err(
-                    "    cause: this cluster serves no streams groups (KIP-1071); Ottla does not yet, Apache Kafka does from 4.2 on\n    next: applications with group.protocol=classic are consumer groups: kafka-consumer-groups",
-                );
-            }
-            stop
-        }
-        Failure::Stop(stop) => stop,
-    }
+fn streams_groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
+    let (parser, found) = COMMAND.read(args, out)?;
+    COMMAND.on_cluster(&parser, &found, async |cluster| act(cluster, &parser, &found, out).await)
 }
 
 async fn act(cluster: &Cluster, p: &Parser, found: &Found, out: &mut Out) -> Result<(), Failure> {
     if found.has("list") {
-        list(cluster, found, out).await
+        command::list(cluster, OF, &STATES, found, out).await
     } else if found.has("describe") {
         describe(cluster, found, out).await
     } else if found.has("reset-offsets") {
@@ -90,32 +66,6 @@ async fn act(cluster: &Cluster, p: &Parser, found: &Found, out: &mut Out) -> Res
     } else {
         delete_offsets(cluster, found, out).await
     }
-}
-
-async fn listed(cluster: &Cluster, states: &[String]) -> Result<Vec<ListedGroup>, Thrown> {
-    server::list(cluster, &["Streams".to_owned()], states, None).await
-}
-
-async fn list(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
-    if !found.has("state") {
-        for group in listed(cluster, &[]).await.map_err(rethrown)? {
-            writeln!(out, "{}", group.group_id)?;
-        }
-        return Ok(());
-    }
-    let states = shared::states(found.value("state").unwrap_or_default(), &STATES)?;
-    let groups = listed(cluster, &states).await.map_err(executed)?;
-    write!(out, "{}", shared::list(&groups))?;
-    Ok(())
-}
-
-/// The groups that the options mean.
-async fn names(cluster: &Cluster, found: &Found) -> Result<Vec<String>, Failure> {
-    if found.has("all-groups") {
-        let groups = listed(cluster, &[]).await.map_err(rethrown)?;
-        return Ok(groups.into_iter().map(|group| group.group_id).collect());
-    }
-    Ok(found.values("group").into_iter().map(str::to_owned).collect())
 }
 
 /// A group, and the node that keeps it.
@@ -142,7 +92,7 @@ fn subtopologies(group: &DescribedGroup) -> &[Subtopology] {
 
 async fn describe(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
     let verbose = found.has("verbose");
-    for name in names(cluster, found).await? {
+    for name in command::names(cluster, OF, found).await? {
         let (group, coordinator) = described(cluster, &name).await.map_err(executed)?;
         if found.has("state") {
             notice(&group, out)?;
@@ -268,8 +218,8 @@ async fn delete_topics(cluster: &Cluster, topics: &[String]) -> Result<Vec<(Stri
 }
 
 async fn delete(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
-    let there = listed(cluster, &[]).await.map_err(rethrown)?;
-    let wanted = names(cluster, found).await?;
+    let there = command::listed(cluster, OF, &[]).await.map_err(rethrown)?;
+    let wanted = command::names(cluster, OF, found).await?;
     let (mut results, mut topics) = (BTreeMap::new(), BTreeMap::new());
     for name in wanted {
         let listed = there.iter().find(|group| group.group_id == name);
@@ -281,7 +231,7 @@ async fn delete(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), F
             }
         }
         let result = match may {
-            Ok(()) => delete_one(cluster, &name).await,
+            Ok(()) => command::delete(cluster, &name).await,
             Err(thrown) => Err(thrown),
         };
         results.insert(name, result);
@@ -308,12 +258,6 @@ async fn delete(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), F
         return Err(Stop::quiet(1).into());
     }
     ended
-}
-
-async fn delete_one(cluster: &Cluster, name: &str) -> Result<(), Thrown> {
-    let request = DeleteGroupsRequest { groups_names: vec![name.to_owned()] };
-    let answer = cluster.coordinator(CoordinatorKind::Group, name, &request).await?;
-    answer.results.iter().try_for_each(|result| Thrown::of_item(result.error_code, None))
 }
 
 async fn delete_offsets(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {

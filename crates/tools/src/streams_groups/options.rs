@@ -1,6 +1,7 @@
 //! The options of `kafka-streams-groups`, and which of them go together.
 
 use crate::args::jopt::{Found, Kind, Parser};
+use crate::consumer_groups::command;
 use crate::consumer_groups::options::available;
 use crate::runtime::{Out, Stop};
 
@@ -19,7 +20,7 @@ pub(super) const SCENARIOS: [&str; 8] = [
 
 pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
-    p.takes("bootstrap-server", "REQUIRED: The server(s) to connect to.", "server to connect to", Kind::Text);
+    command::takes_server(&mut p);
     p.takes("group", "The streams group we wish to act on.", "streams group", Kind::Text);
     p.takes("input-topic", "The input topic whose committed offset should be deleted or reset. In `reset-offsets` case, partitions can be specified using this format: `topic1:0,1,2`, where 0,1,2 are the partition to be included in the process. Multiple input topics can be specified. Supported operations: delete-offsets, reset-offsets.", "topic", Kind::Text);
     p.flag("all-input-topics", "Consider all source topics used in the topology of the group. Supported operations: delete-offsets, reset-offsets.");
@@ -31,13 +32,7 @@ pub(crate) fn parser() -> Parser {
         "delete-offsets",
         "Delete offsets of streams group. Supports one streams group at the time, and multiple topics.",
     );
-    p.takes("timeout", "The timeout that can be set for some use cases. For example, it can be used when describing the group to specify the maximum amount of time in milliseconds to wait before the group stabilizes.", "timeout (ms)", Kind::Long).default(30000);
-    p.takes(
-        "command-config",
-        "Property file containing configs to be passed to Admin Client.",
-        "command config property file",
-        Kind::Text,
-    );
+    command::takes_timeout(&mut p);
     p.may_take("state", "When specified with '--list', it displays the state of all groups. It can also be used to list groups with specific states. Valid values are Empty, NotReady, Stable, Assigning, Reconciling, and Dead.", "", Kind::Text);
     p.flag(
         "members",
@@ -45,29 +40,13 @@ pub(crate) fn parser() -> Parser {
     );
     p.flag("offsets", "Describe the group and list all topic partitions in the group along with their offset information.This is the default sub-action and may be used with the '--describe' option only.");
     p.flag("reset-offsets", "Reset offsets of streams group. The instances should be inactive.\nHas 2 execution options: --dry-run to plan which offsets to reset, and --execute to update the offsets.\nIf you use --execute, all internal topics linked to the group will also be deleted.\nYou must choose one of the following reset specifications: --to-datetime, --by-duration, --to-earliest, --to-latest, --shift-by, --from-file, --to-current, --to-offset.\nTo define the scope use --all-input-topics or --input-topic. One scope must be specified unless you use '--from-file'.\nFails if neither '--dry-run' nor '--execute' is specified.");
-    p.takes("to-offset", "Reset offsets to a specific offset.", "offset", Kind::Long);
-    p.takes("from-file", "Reset offsets to values defined in CSV file.", "path to CSV file", Kind::Text);
-    p.takes(
-        "to-datetime",
-        "Reset offsets to offset from datetime. Format: 'YYYY-MM-DDThh:mm:ss.sss'",
-        "datetime",
-        Kind::Text,
-    );
-    p.takes(
-        "by-duration",
-        "Reset offsets to offset by duration from current timestamp. Format: 'PnDTnHnMnS'",
-        "duration",
-        Kind::Text,
-    );
+    command::takes_offset_or_file(&mut p);
+    command::takes_datetime(&mut p);
+    command::takes_duration(&mut p);
     p.flag("to-earliest", "Reset offsets to earliest offset.");
     p.flag("to-latest", "Reset offsets to latest offset.");
     p.flag("to-current", "Reset offsets to current offset.");
-    p.takes(
-        "shift-by",
-        "Reset offsets shifting current offset by 'n', where 'n' can be positive or negative.",
-        "number-of-offsets",
-        Kind::Long,
-    );
+    command::takes_shift(&mut p);
     p.takes("delete-internal-topic", "Delete specified internal topic of the streams group. Supported operations: reset-offsets.This option is applicable only when --execute is used.", "", Kind::Text);
     p.flag("delete-all-internal-topics", "Delete all internal topics linked to the streams group. Supported operations: reset-offsets, delete.With reset-offsets, this option is applicable only when --execute is used.");
     p.flag("verbose", "Use with --describe --state  to show group epoch and target assignment epoch.\nUse with --describe --members to show for each member the member epoch, target assignment epoch, current assignment, target assignment, and whether member is still using the classic rebalance protocol.\nUse with --describe --offsets  and --describe  to show leader epochs for each partition.");
@@ -95,14 +74,7 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
     let refuse = |wrong: bool, message: &str| if wrong { Err(p.usage(message)) } else { Ok(()) };
     let has = |name: &str| found.has(name);
     let scoped = has("group") || has("all-groups");
-    if has("describe") {
-        refuse(!scoped, "Option [describe] takes one of these options: [all-groups], [group]")?;
-        refuse(
-            ["members", "offsets", "state"].iter().filter(|option| has(option)).count() > 1,
-            "Option [describe] takes at most one of these options: [members], [offsets], [state]",
-        )?;
-        refuse(found.has_argument("state"), "Option [describe] does not take a value for [state]")?;
-    }
+    command::check_describe(p, found)?;
     if has("delete") {
         refuse(!scoped, "Option [delete] takes one of these options: [all-groups], [group]")?;
         refuse(
@@ -125,19 +97,9 @@ pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop
         )?;
     }
     if has("reset-offsets") {
-        refuse(
-            has("dry-run") && has("execute"),
-            "Option [reset-offsets] only accepts one of [execute] and [dry-run]",
-        )?;
-        refuse(
-            !has("dry-run") && !has("execute"),
-            "Option [reset-offsets] takes the option: [execute] or [dry-run]",
-        )?;
+        command::check_dry_or_real(p, found, false)?;
         refuse(!scoped, "Option [reset-offsets] takes one of these options: [all-groups], [group]")?;
-        for scenario in SCENARIOS {
-            let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
-            p.check_invalid(found, scenario, &others)?;
-        }
+        command::check_scenarios(p, found, &SCENARIOS)?;
     }
     if has("delete-all-internal-topics") {
         refuse(

@@ -9,15 +9,8 @@ use ottla_protocol::messages::streams_group_describe_response::{
 
 use super::layout::{self, Standing};
 use super::streams_groups;
+use crate::consumer_groups::command::refused;
 use crate::runtime::{Out, Thrown};
-
-fn refused(line: &str) -> String {
-    let args: Vec<String> =
-        ["--bootstrap-server", "h:1"].into_iter().chain(line.split(' ')).map(str::to_owned).collect();
-    let stop = streams_groups(&args, &mut Out::new_for_test()).expect_err("refused");
-    assert_eq!(stop.code, 1, "{line}");
-    stop.err.lines().next().unwrap_or_default().to_owned()
-}
 
 #[test]
 fn misuse_is_told_in_kafkas_words() {
@@ -51,7 +44,7 @@ fn misuse_is_told_in_kafkas_words() {
         ),
         ("--list --verbose", "Option(s) [verbose] are unavailable given other options on the command line"),
     ] {
-        assert_eq!(refused(line), said, "{line}");
+        assert_eq!(refused(streams_groups, line), said, "{line}");
     }
 }
 
