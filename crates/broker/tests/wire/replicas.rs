@@ -87,15 +87,19 @@ impl Follower {
         Follower { client, epoch, topic: created.topics[0].topic_id, _listener: listener }
     }
 
-    fn ask(&mut self, offset: i64, (session_id, session_epoch): (i32, i32), max_wait_ms: i32) -> FetchResponse {
+    fn ask(
+        &mut self,
+        offset: i64,
+        (session_id, session_epoch): (i32, i32),
+        max_wait_ms: i32,
+    ) -> FetchResponse {
         let partition = FetchPartition {
             fetch_offset: offset,
             partition_max_bytes: 1 << 20,
             replica_directory_id: Uuid::new_v4(),
             ..Default::default()
         };
-        let topic =
-            FetchTopic { topic_id: self.topic, partitions: vec![partition], ..Default::default() };
+        let topic = FetchTopic { topic_id: self.topic, partitions: vec![partition], ..Default::default() };
         let request = FetchRequest {
             replica_state: ReplicaState { replica_id: Self::ID, replica_epoch: self.epoch },
             max_wait_ms,

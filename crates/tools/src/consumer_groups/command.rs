@@ -56,7 +56,7 @@ impl Command {
     }
 
     /// An error on standard output, as these tools say it. Kafka ends with 0 all the same; here it is 1.
-    fn stop(&self, failure: Failure, parser: &Parser) -> Stop {
+    pub(crate) fn stop(&self, failure: Failure, parser: &Parser) -> Stop {
         match failure {
             Failure::Thrown(thrown) if thrown.class == "java.lang.IllegalArgumentException" => {
                 parser.usage(&thrown.message)

@@ -5,14 +5,14 @@ use std::io::Write;
 
 use ottla_client::{Cluster, CoordinatorKind, TopicPartition, exception};
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::OffsetDeleteRequest;
 use ottla_protocol::messages::offset_delete_request::{
     OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
-use ottla_protocol::messages::OffsetDeleteRequest;
 
 use super::{Failure, command, error_line, layout, plan, server};
 use crate::args::jopt::Found;
-use crate::runtime::{Out, Stop, Thrown, java};
+use crate::runtime::{Out, Stop, java};
 
 pub(super) async fn groups(cluster: &Cluster, found: &Found, out: &mut Out) -> Result<(), Failure> {
     let names: BTreeSet<String> = if found.has("all-groups") {

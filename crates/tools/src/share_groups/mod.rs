@@ -20,14 +20,14 @@ use ottla_protocol::messages::alter_share_group_offsets_request::{
 };
 use ottla_protocol::messages::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic;
 use ottla_protocol::messages::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup;
-use ottla_protocol::messages::list_groups_response::ListedGroup;
 use ottla_protocol::messages::share_group_describe_response::DescribedGroup;
 use ottla_protocol::messages::{
-    AlterShareGroupOffsetsRequest, DeleteGroupsRequest, DeleteShareGroupOffsetsRequest,
-    DescribeShareGroupOffsetsRequest, ShareGroupDescribeRequest,
+    AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest, DescribeShareGroupOffsetsRequest,
+    ShareGroupDescribeRequest,
 };
 
-use crate::args::jopt::{Found, Parser};
+use crate::args::jopt::Found;
+use crate::consumer_groups::command::{self, Command};
 use crate::consumer_groups::{Failure, error_line, executed, plan, reset, rethrown, server};
 use crate::runtime::{self, Out, Stop, Thrown};
 use layout::Offset;

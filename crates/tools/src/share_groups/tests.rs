@@ -120,7 +120,7 @@ fn what_could_not_be_deleted_is_told() {
          * Group 'c' could not be deleted due to: java.lang.IllegalArgumentException: Group 'c' is not a share group.\n\
          \nThese share groups were deleted successfully: 'a'\n"
     );
-    let stop = super::stop(
+    let stop = super::COMMAND.stop(
         Thrown::new("x", "y: The node does not support SHARE_GROUP_DESCRIBE").into(),
         &super::options::parser(),
     );

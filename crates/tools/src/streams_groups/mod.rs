@@ -18,11 +18,11 @@ use std::process::ExitCode;
 use ottla_client::{Cluster, CoordinatorKind, Node, OffsetSpec, TopicPartition, exception};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
-use ottla_protocol::messages::list_groups_response::ListedGroup;
 use ottla_protocol::messages::streams_group_describe_response::{DescribedGroup, Subtopology};
-use ottla_protocol::messages::{DeleteGroupsRequest, DeleteTopicsRequest, StreamsGroupDescribeRequest};
+use ottla_protocol::messages::{DeleteTopicsRequest, StreamsGroupDescribeRequest};
 
 use crate::args::jopt::{Found, Parser};
+use crate::consumer_groups::command::{self, Command};
 use crate::consumer_groups::{self, Failure, error_line, executed, rethrown, server};
 use crate::runtime::{self, Out, Stop, Thrown};
 use crate::share_groups::layout as shared;

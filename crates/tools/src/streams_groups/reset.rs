@@ -6,8 +6,9 @@ use std::io::Write;
 use ottla_client::{Cluster, OffsetSpec, TopicPartition, exception};
 use ottla_protocol::ErrorCode;
 
-use super::{committed, committed_inputs, delete_topics, described, internal_topics, names, options};
+use super::{OF, committed, committed_inputs, delete_topics, described, internal_topics, options};
 use crate::args::jopt::{Found, Parser};
+use crate::consumer_groups::command;
 use crate::consumer_groups::plan::{self, Offsets};
 use crate::consumer_groups::{self as groups, Failure, error_line, rethrown, server};
 use crate::runtime::{self, Out, Stop, Thrown, java};
@@ -20,7 +21,7 @@ pub(super) async fn reset(
 ) -> Result<(), Failure> {
     let mut done: BTreeMap<String, Vec<(TopicPartition, i64)>> = BTreeMap::new();
     let mut has_failed = false;
-    for name in names(cluster, found).await? {
+    for name in command::names(cluster, OF, found).await? {
         let state = match described(cluster, &name).await {
             Ok((group, _)) => group.group_state,
             Err(thrown) if thrown.class == exception::class(ErrorCode::GroupIdNotFound) => "Dead".to_owned(),

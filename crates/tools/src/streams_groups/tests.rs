@@ -10,7 +10,7 @@ use ottla_protocol::messages::streams_group_describe_response::{
 use super::layout::{self, Standing};
 use super::streams_groups;
 use crate::consumer_groups::command::refused;
-use crate::runtime::{Out, Thrown};
+use crate::runtime::Thrown;
 
 #[test]
 fn misuse_is_told_in_kafkas_words() {
@@ -138,7 +138,7 @@ fn resets_are_a_table_of_fixed_widths() {
 
 #[test]
 fn a_cluster_without_streams_groups_is_explained() {
-    let stop = super::stop(
+    let stop = super::COMMAND.stop(
         Thrown::new("x", "y: The node does not support STREAMS_GROUP_DESCRIBE").into(),
         &super::options::parser(),
     );
