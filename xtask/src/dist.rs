@@ -1,7 +1,10 @@
 //! `cargo xtask dist`: the release tree in Kafka's shape at `target/dist/ottla/`, and the same as a `.tgz` that comes out
-//! byte for byte the same from the same sources; with `--deb` as a Debian package too. Sums lie beside them.
+//! byte for byte the same from the same sources; with `--deb` as a Debian package too. Sums lie beside them, and signatures
+//! where a key is named. What is given away is linked statically (`--static`): it runs on any Linux of its processor.
 
 pub mod deb;
+mod linked;
+mod signed;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,11 +12,45 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine;
 use crate::process;
 use crate::server;
+pub use signed::Signer;
+
+pub const USAGE: &str = "\
+usage: cargo xtask dist [--static] [--deb] [--sign KEY]
+
+  --static    a program without shared libraries (musl), for every Linux of this processor: what a release has
+  --deb       a Debian package too
+  --sign KEY  an armored signature beside each file, by a key of gpg's
+";
+
+/// What is made beside the `.tgz`, and how.
+#[derive(Default)]
+pub struct Release {
+    pub is_static: bool,
+    pub debian: bool,
+    pub signer: Option<Signer>,
+}
+
+impl Release {
+    /// What the words after `dist` ask for.
+    pub fn parse(words: &[&str]) -> Result<Release> {
+        let mut release = Release::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--static" => release.is_static = true,
+                "--deb" => release.debian = true,
+                "--sign" => release.signer = Some(Signer::of(words.next().context(USAGE)?)),
+                other => bail!("dist: '{other}'?\n\n{USAGE}"),
+            }
+        }
+        Ok(release)
+    }
+}
 
 /// Where the tree lies, once [`lay_out`] has run.
 pub fn tree() -> PathBuf {
@@ -21,17 +58,34 @@ pub fn tree() -> PathBuf {
 }
 
 /// Builds, lays out and packs.
-pub fn run(debian: bool) -> Result<()> {
-    lay_out()?;
+pub fn run(release: &Release) -> Result<()> {
+    match release.is_static {
+        true => lay_out_with(&linked::build()?)?,
+        false => lay_out()?,
+    }
     println!("{}", tree().display());
+    clear()?;
     let mut packages = vec![pack()?];
-    if debian {
+    if release.debian {
         packages.push(deb::build()?);
     }
     for package in &packages {
         println!("{} ({} KiB)", package.display(), fs::metadata(package)?.len() / 1024);
     }
-    sums(&packages)
+    sums(&packages)?;
+    let Some(signer) = &release.signer else { return Ok(()) };
+    packages.push(process::target().join("dist/SHA256SUMS"));
+    packages.iter().try_for_each(|file| signer.sign(file))
+}
+
+/// Takes away what was packed before: a signature or a sum of then would lie beside a package of now.
+fn clear() -> Result<()> {
+    for entry in fs::read_dir(process::target().join("dist"))?.flatten() {
+        if entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// `NAME.sha512` beside each package, and `SHA256SUMS` of all.
@@ -49,9 +103,13 @@ pub fn sums(packages: &[PathBuf]) -> Result<()> {
     Ok(fs::write(dist.join("SHA256SUMS"), sum("sha256sum", packages)?)?)
 }
 
-/// Builds our program and lays the tree out anew.
+/// Builds our program as this machine links it and lays the tree out anew.
 pub fn lay_out() -> Result<()> {
     server::build()?;
+    lay_out_with(&server::binary())
+}
+
+fn lay_out_with(program: &Path) -> Result<()> {
     let (root, tree) = (process::root(), tree());
     if tree.exists() {
         fs::remove_dir_all(&tree)?;
@@ -69,7 +127,7 @@ pub fn lay_out() -> Result<()> {
         copy(&root.join(from), &tree.join(to), 0o644)?;
     }
     let binary = tree.join("bin/ottla");
-    copy(&server::binary(), &binary, 0o755)?;
+    copy(program, &binary, 0o755)?;
     match machine::on_path("strip") {
         Some(strip) => {
             process::checked(Command::new(strip).arg(&binary), Duration::from_secs(60))?;

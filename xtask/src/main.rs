@@ -40,7 +40,8 @@ usage: cargo xtask COMMAND
   it [GROUP [WORD]]        the program as a user meets it; --prove-on-apache runs its judges against Apache Kafka
   bench [--quick] [--only PART]
                            what a node costs and gives, beside a warm Apache Kafka in the same run
-  dist [--deb]             the release tree in target/dist/ottla/, and as a .tgz; as a Debian package too
+  dist [--static] [--deb] [--sign KEY]
+                           the release tree in target/dist/ottla/, and as a .tgz; as a Debian package too
   docs --check [GUIDE]     every block of the README and the guides, run as a reader types it
   peers install|up|down|kill|start|run
                            the real Apache Kafka beside ours
@@ -78,8 +79,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["it", "--relay", outside, inside, ports @ ..] => it::relay(outside, inside, ports),
         ["it", group] => it::run(Some(group), None),
         ["it", group, word] => it::run(Some(group), Some(word)),
-        ["dist"] => dist::run(false),
-        ["dist", "--deb"] => dist::run(true),
+        ["dist", rest @ ..] => dist::run(&dist::Release::parse(rest)?),
         ["docs", rest @ ..] => docs::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
         ["help" | "--help" | "-h"] => {

@@ -59,19 +59,22 @@ pub fn binary() -> PathBuf {
 
 /// Builds our program.
 pub fn build() -> Result<()> {
-    process::stream(process::cargo().args([
-        "build",
-        "--quiet",
-        "--profile",
-        &profile(),
-        "--package",
-        "ottla-server",
-    ]))
+    build_for(None)
+}
+
+/// Builds our program for another target than this machine's usual one.
+pub fn build_for(target: Option<&str>) -> Result<()> {
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--quiet", "--profile", &profile(), "--package", "ottla-server"]);
+    if let Some(target) = target {
+        cargo.args(["--target", target]);
+    }
+    process::stream(&mut cargo)
 }
 
 /// The Cargo profile of our program. `OTTLA_PROFILE=sim` builds in a third of the time, for work on a judge; figures come
 /// from `release` alone.
-fn profile() -> String {
+pub fn profile() -> String {
     std::env::var("OTTLA_PROFILE").unwrap_or_else(|_| "release".to_owned())
 }
 

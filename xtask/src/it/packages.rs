@@ -33,7 +33,7 @@ fn dist_dir() -> PathBuf {
 }
 
 fn sums() -> Result<()> {
-    dist::run(true)?;
+    dist::run(&dist::Release { debian: true, ..Default::default() })?;
     let checked = good(Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(dist_dir()))?;
     ensure!(checked.lines().filter(|line| line.ends_with(": OK")).count() == 2, "two packages: {checked}");
     for entry in fs::read_dir(dist_dir())?.flatten() {

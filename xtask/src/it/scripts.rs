@@ -146,7 +146,7 @@ fn daemon_refused() -> Result<()> {
 }
 
 fn archive() -> Result<()> {
-    dist::run(false)?;
+    dist::run(&dist::Release::default())?;
     let dir = scratch("archive")?;
     let archives: Vec<PathBuf> = fs::read_dir(process::target().join("dist"))?
         .flatten()

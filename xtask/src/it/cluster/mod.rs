@@ -114,11 +114,11 @@ pub fn outages(tally: &mut Tally, system: System) {
 
 /// `cluster-pause`: a leader that stands still is left, and acknowledges nothing when it goes on.
 pub fn pause(tally: &mut Tally, system: System) {
-    tally.check("SIGSTOP of a leader for 15 s", || {
+    tally.check("SIGSTOP of a leader for 20 s", || {
         let (mut nodes, ledger) = three(system, "pause")?;
         let id = nodes.leader(TOPIC, 0)?;
         nodes.pause(id, true)?;
-        thread::sleep(Duration::from_secs(15));
+        thread::sleep(Duration::from_secs(20));
         ledger.until_more(SOME)?;
         ensure!(nodes.leader(TOPIC, 0)? != id, "it stands still and leads");
         nodes.pause(id, false)?;

@@ -42,13 +42,15 @@ pub fn first(book: &mut Book, host: &Host, release: &Release) -> Result<()> {
             .with_context(|| sum.display().to_string())?;
         host.types(&format!("sha512sum -c {file}.sha512"))?.code(0)?.out("OK")?.seen()
     });
-    book.row("S0-01", "a signature beside the archive", || {
-        let found = ["asc", "sig", "minisig"]
-            .iter()
-            .map(|e| release.archive.with_extension(format!("tgz.{e}")))
-            .find(|p| p.exists());
-        let found = found.context("none beside the archive: nothing is published, so nothing is signed")?;
-        Ok(found.display().to_string())
+    book.row("S0-01", "a signature beside the archive that fits", || {
+        let signature = release.archive.with_extension("tgz.asc");
+        fs::copy(&signature, host.work().join(format!("{file}.asc")))
+            .with_context(|| signature.display().to_string())?;
+        let keys = release.keys.display();
+        host.types(&format!("GNUPGHOME={keys} gpg --verify {file}.asc {file}"))?
+            .code(0)?
+            .err("Good signature")?
+            .seen()
     });
     Ok(())
 }
