@@ -7,6 +7,7 @@ use ottla_client::{Cluster, CoordinatorKind};
 use ottla_protocol::messages::DeleteGroupsRequest;
 use ottla_protocol::messages::list_groups_response::ListedGroup;
 
+use super::options::available;
 use super::{Failure, error_line, executed, rethrown, server};
 use crate::args::jopt::{Found, Kind, Parser};
 use crate::runtime::{self, Out, Stop, Thrown};
@@ -172,6 +173,22 @@ pub(crate) fn takes_shift(p: &mut Parser) {
         "number-of-offsets",
         Kind::Long,
     );
+}
+
+/// What the tools of share and streams groups look at first: options that mean nothing alone, help, the server, `--describe`.
+pub(crate) fn check_first(p: &Parser, found: &Found, about: &str, out: &mut Out) -> Result<(), Stop> {
+    available(
+        found,
+        &[
+            ("members", &["describe"][..]),
+            ("offsets", &["describe"]),
+            ("state", &["describe", "list"]),
+            ("verbose", &["describe"]),
+        ],
+    )?;
+    p.help_or_version(found, about, out)?;
+    p.check_required(found, &["bootstrap-server"])?;
+    check_describe(p, found)
 }
 
 /// What goes with `--describe`.

@@ -7,7 +7,7 @@ use crate::runtime::{Out, Stop};
 const ABOUT: &str = "This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer group offsets.";
 pub(super) const ACTIONS: [&str; 6] =
     ["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
-pub(super) const SCENARIOS: [&str; 8] = [
+pub(crate) const SCENARIOS: [&str; 8] = [
     "to-offset",
     "to-datetime",
     "by-duration",

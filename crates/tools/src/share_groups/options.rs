@@ -2,7 +2,6 @@
 
 use crate::args::jopt::{Found, Kind, Parser};
 use crate::consumer_groups::command;
-use crate::consumer_groups::options::available;
 use crate::runtime::{Out, Stop};
 
 const ABOUT: &str = "This tool helps to list, describe, reset and delete share groups.";
@@ -44,21 +43,10 @@ pub(crate) fn parser() -> Parser {
 }
 
 pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop> {
-    available(
-        found,
-        &[
-            ("members", &["describe"][..]),
-            ("offsets", &["describe"]),
-            ("state", &["describe", "list"]),
-            ("verbose", &["describe"]),
-        ],
-    )?;
-    p.help_or_version(found, ABOUT, out)?;
-    p.check_required(found, &["bootstrap-server"])?;
+    command::check_first(p, found, ABOUT, out)?;
     let refuse = |wrong: bool, message: &str| if wrong { Err(p.usage(message)) } else { Ok(()) };
     let has = |name: &str| found.has(name);
     let scoped = has("group") || has("all-groups");
-    command::check_describe(p, found)?;
     if has("delete") {
         refuse(!scoped, "Option [delete] takes the options [group] or [all-groups]")?;
         refuse(

@@ -2,21 +2,11 @@
 
 use crate::args::jopt::{Found, Kind, Parser};
 use crate::consumer_groups::command;
-use crate::consumer_groups::options::available;
+pub(super) use crate::consumer_groups::options::SCENARIOS;
 use crate::runtime::{Out, Stop};
 
 const ABOUT: &str = "This tool helps to list, or describe streams groups.";
 const ACTIONS: [&str; 5] = ["list", "describe", "reset-offsets", "delete", "delete-offsets"];
-pub(super) const SCENARIOS: [&str; 8] = [
-    "to-offset",
-    "to-datetime",
-    "by-duration",
-    "to-earliest",
-    "to-latest",
-    "to-current",
-    "shift-by",
-    "from-file",
-];
 
 pub(crate) fn parser() -> Parser {
     let mut p = Parser::new();
@@ -60,21 +50,10 @@ pub(crate) fn parser() -> Parser {
 }
 
 pub(super) fn check(p: &Parser, found: &Found, out: &mut Out) -> Result<(), Stop> {
-    available(
-        found,
-        &[
-            ("members", &["describe"][..]),
-            ("offsets", &["describe"]),
-            ("state", &["list", "describe"]),
-            ("verbose", &["describe"]),
-        ],
-    )?;
-    p.help_or_version(found, ABOUT, out)?;
-    p.check_required(found, &["bootstrap-server"])?;
+    command::check_first(p, found, ABOUT, out)?;
     let refuse = |wrong: bool, message: &str| if wrong { Err(p.usage(message)) } else { Ok(()) };
     let has = |name: &str| found.has(name);
     let scoped = has("group") || has("all-groups");
-    command::check_describe(p, found)?;
     if has("delete") {
         refuse(!scoped, "Option [delete] takes one of these options: [all-groups], [group]")?;
         refuse(
