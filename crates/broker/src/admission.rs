@@ -215,6 +215,12 @@ impl Admission {
         self.surplus.notify_waiters();
     }
 
+    /// How many connections are open, by listener.
+    pub(crate) fn open(&self) -> Vec<(Arc<str>, usize)> {
+        let state = self.state.lock();
+        state.by_listener.iter().map(|(listener, count)| (listener.clone(), *count)).collect()
+    }
+
     /// Ends when there may be connections too many; from the moment of the call on none is missed.
     pub(crate) fn surplus(&self) -> Notified<'_> {
         self.surplus.notified()

@@ -73,7 +73,8 @@ impl Node {
             self.neighbours(),
         );
         match opened {
-            Ok(partition) => {
+            Ok(mut partition) => {
+                partition.count_with(self.traffic().of(local.topic_id));
                 let partition = Arc::new(partition);
                 self.partitions().insert(partition.clone());
                 Some(partition)

@@ -222,6 +222,11 @@ impl ControllerHost {
         self.quorum.status().kraft_version
     }
 
+    /// Whether this node is the active controller.
+    pub(crate) fn is_active(&self) -> bool {
+        self.lead.is_active()
+    }
+
     /// The leader of the quorum, as far as this node knows.
     pub(crate) fn leader(&self) -> Option<i32> {
         self.quorum.status().leader

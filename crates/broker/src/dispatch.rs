@@ -185,6 +185,7 @@ pub(crate) fn dispatch(thread: &Rc<NetThread>, peer: &Rc<Peer>, frame: &[u8]) ->
     if !info.serves(version, thread.node.unstable_api_versions()) && api != ApiKey::ApiVersions {
         return Err(Refusal::Version { api, version });
     }
+    thread.node.requests().note(api);
     if peer.listener == Listener::Broker && controller_host::is_passed_on(api) {
         return Ok(controller_host::pass_on(thread, peer, frame, handler));
     }

@@ -53,6 +53,11 @@ pub(crate) async fn run(node: Arc<Node>) {
                     debug!("[Partition {partition:?}] the ISR stays: {refusal:?}");
                 }
             }
+            if let Answer::Committed { isr, .. } = &answer
+                && let Some(led) = partition.figures().and_then(|figures| figures.leads)
+            {
+                node.note_isr(led.in_sync, isr.len());
+            }
             let is_open = answer == Answer::Refused(Refusal::Other);
             partition.answered(&proposal, answer);
             if is_open {

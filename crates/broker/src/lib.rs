@@ -30,6 +30,7 @@ mod listen;
 mod neighbours;
 mod network;
 mod node;
+mod observe;
 mod outbox;
 mod partition;
 mod reply;
@@ -43,4 +44,5 @@ mod vigil;
 mod wait;
 
 pub use node::Node;
+pub use observe::{Family, FigureKind, Observation, Phase};
 pub use start_error::StartError;

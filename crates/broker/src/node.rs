@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use ottla_config::NodeConfig;
@@ -28,6 +28,7 @@ use crate::line_budget::LineBudget;
 use crate::listen::{self, Accepting};
 use crate::neighbours::Neighbours;
 use crate::network::{self, Limits};
+use crate::observe::{Count, Phase, Requests, TrafficBook};
 use crate::partition::PartitionTable;
 use crate::start_error::StartError;
 use crate::topic_names;
@@ -68,6 +69,11 @@ pub struct Node {
     interrupt: Arc<AtomicBool>,
     stopping: AtomicBool,
     failed: Notify,
+    phase: AtomicU8,
+    traffic: TrafficBook,
+    requests: Requests,
+    isr_shrinks: Count,
+    isr_expands: Count,
 }
 
 /// The thread that accepts connections and runs what happens by the clock.
@@ -101,14 +107,19 @@ impl Node {
     /// Everything that keeps it from serving; then nothing runs any more, and nothing was changed on the disk but
     /// what recovery repairs.
     pub fn start(config: NodeConfig) -> Result<Arc<Node>, StartError> {
-        Node::start_unless(config, Arc::default())
+        Node::start_unless(config, Arc::default(), |_| ())
     }
 
-    /// [`Node::start`], which may take as long as other nodes are not there; setting `interrupt` ends it.
+    /// [`Node::start`], which may take as long as other nodes are not there; setting `interrupt` ends it. `meet` is shown
+    /// the node as soon as it can be observed, long before it serves.
     ///
     /// # Errors
     /// As [`Node::start`], and [`StartError::Interrupted`].
-    pub fn start_unless(config: NodeConfig, interrupt: Arc<AtomicBool>) -> Result<Arc<Node>, StartError> {
+    pub fn start_unless(
+        config: NodeConfig,
+        interrupt: Arc<AtomicBool>,
+        meet: impl FnOnce(&Arc<Node>),
+    ) -> Result<Arc<Node>, StartError> {
         let dirs = dirs::open(&config)?;
         let (brokers, controllers): (Vec<_>, Vec<_>) =
             bind(&config)?.into_iter().partition(|socket| socket.listener == Listener::Broker);
@@ -148,11 +159,17 @@ impl Node {
             interrupt,
             stopping: AtomicBool::new(false),
             failed: Notify::new(),
+            phase: AtomicU8::new(Phase::Starting as u8),
+            traffic: TrafficBook::default(),
+            requests: Requests::default(),
+            isr_shrinks: Count::default(),
+            isr_expands: Count::default(),
             static_config: config.clone(),
             configs: Mutex::new(BrokerConfigs::new(config.clone())),
             producer_ids: ProducerIds::default(),
             config: ArcSwap::from_pointee(config),
         });
+        meet(&node);
         // What the files and sockets themselves refuse is behind us: from here on a crash is a crash. What is
         // refused later stops the node in order, which leaves the markers again.
         dirs.begin()?;
@@ -181,11 +198,13 @@ impl Node {
         self.start_threads()?;
         self.take_on(Opened { sockets: controllers, timers: false });
         self.controller().wait_for_quorum(self)?;
+        self.enter(Phase::Recovering);
         if self.static_config.roles.broker {
             self.controller().join_cluster(self)?;
             self.put_strays_aside();
             self.take_on(Opened { sockets: brokers, timers: true });
         }
+        self.enter(Phase::Running);
         Ok(())
     }
 
@@ -264,7 +283,9 @@ impl Node {
         if self.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.enter(Phase::Leaving);
         self.controller().leave_cluster(self);
+        self.enter(Phase::Stopping);
         self.fetchers.stop();
         let broker_epoch = self.controller().broker_epoch();
         // While the connections live: a leader that resigns hears on them who follows it.
@@ -296,6 +317,16 @@ impl Node {
     pub(crate) fn fail(&self, why: &str) {
         error!("this node cannot go on: {why}");
         self.failed.notify_one();
+    }
+
+    /// Where this node is in its life.
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::of(self.phase.load(Ordering::Acquire))
+    }
+
+    /// A life goes only forward: a node that is told to stop while it starts does not run afterwards.
+    fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
     }
 
     /// The cluster's id.
@@ -357,6 +388,39 @@ impl Node {
     /// The other brokers, as the partitions know them.
     pub(crate) fn neighbours(&self) -> &Arc<Neighbours> {
         &self.neighbours
+    }
+
+    /// The controller host, once it is there.
+    pub(crate) fn controller_if_started(&self) -> Option<&ControllerHost> {
+        self.controller.get()
+    }
+
+    /// What is counted by topic.
+    pub(crate) fn traffic(&self) -> &TrafficBook {
+        &self.traffic
+    }
+
+    /// What is counted by API.
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Counts a change of in-sync replicas.
+    pub(crate) fn note_isr(&self, before: usize, after: usize) {
+        match before.cmp(&after) {
+            std::cmp::Ordering::Less => self.isr_expands.add(1),
+            std::cmp::Ordering::Greater => self.isr_shrinks.add(1),
+            std::cmp::Ordering::Equal => {}
+        }
+    }
+
+    /// How often replicas fell out of sync with what this node leads, and how often they came back.
+    pub(crate) fn isr_changes(&self) -> (u64, u64) {
+        (self.isr_shrinks.get(), self.isr_expands.get())
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     pub(crate) fn fetchers(&self) -> &Fetchers {

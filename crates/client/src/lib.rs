@@ -5,6 +5,7 @@
 //! * [`Consumer`]: partitions of its own or those that a group gives it; records borrowed from whole batches.
 //! * [`Producer`]: records in, batches out; idempotent unless told otherwise.
 //! * [`Properties`]: a client's configuration, with Kafka's keys and defaults.
+//! * [`overview`]: how a cluster is, in a few numbers and sentences.
 //! * [`Peers`]: one connection per peer, made on demand, with a pause after a failure; tells when one broke.
 
 // The program in the README is compiled with the documentation's tests.
@@ -19,6 +20,7 @@ mod errors;
 pub mod exception;
 mod handshake;
 mod io;
+pub mod overview;
 mod peers;
 mod posted;
 pub mod producer;

@@ -8,9 +8,11 @@ mod daemon;
 mod dev;
 mod logging;
 mod notify;
+mod ops;
 mod owner;
 mod port_owner;
 mod previous;
+mod process;
 mod signals;
 mod start;
 

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use ottla_broker::{Node, StartError};
 use ottla_config::NodeConfig;
+use ottla_ops::Ops;
 use tracing::{info, warn};
 
+use crate::ops::Port;
 use crate::signals::Signals;
 use crate::{addresses, daemon, logging, notify, port_owner, previous};
 
@@ -132,7 +134,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
             daemon::tell_ready();
         });
     }
-    let Some(node) = start(config, &signals).map_err(|message| message.replace("FILE", &shown))? else {
+    let Some(running) = start(config, &signals).map_err(|message| message.replace("FILE", &shown))? else {
         return Ok(());
     };
     if let Some(when) = unclean {
@@ -143,12 +145,19 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
     let _pid = file.as_deref().and_then(Path::parent).map(|dir| previous::PidFile::write(dir, node_id));
     daemon::tell_ready();
     notify::tell(notify::READY);
-    wait_and_stop(&node, &mut signals);
+    running.wait_and_stop(&mut signals);
     Ok(())
 }
 
-/// Starts a node and logs Kafka's line about it; nothing if it was told to stop while it waited for other nodes.
-pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Arc<Node>>, String> {
+/// A node that serves, and its operations port.
+pub(crate) struct Running {
+    pub(crate) node: Arc<Node>,
+    pub(crate) ops: Option<Ops>,
+}
+
+/// Starts a node and logs Kafka's line about it; nothing if it was told to stop while it waited for other nodes. The
+/// operations port is served while it waits.
+pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Running>, String> {
     let started = Instant::now();
     let id = config.node_id;
     let controllers: Vec<String> = config
@@ -160,7 +169,9 @@ pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Arc<
         .collect();
     let listeners: Vec<(String, String)> =
         config.listeners.bound.iter().map(|listener| (listener.name.clone(), listener.to_string())).collect();
-    let started_node = Node::start_unless(config, signals.flag());
+    let mut port = Port::bind(&config)?;
+    let ops = port.serve();
+    let started_node = Node::start_unless(config, signals.flag(), port.meets());
     if let Err(StartError::Interrupted) = started_node {
         info!("[KafkaRaftServer] stopped");
         return Ok(None);
@@ -191,22 +202,27 @@ pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Arc<
         text
     })?;
     info!("[KafkaRaftServer nodeId={id}] Kafka Server started ({} ms)", started.elapsed().as_millis());
-    Ok(Some(node))
+    Ok(Some(Running { node, ops }))
 }
 
-/// Waits for SIGTERM, SIGINT or the node's own end, then stops it: controlled shutdown, everything flushed.
-pub(crate) fn wait_and_stop(node: &Arc<Node>, signals: &mut Signals) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            tokio::select! {
-                () = signals.told() => {}
-                () = node.failed() => {}
-            }
-        }),
-        Err(error) => warn!("cannot wait for signals: {error}"),
+impl Running {
+    /// Waits for SIGTERM, SIGINT or the node's own end, then stops it: controlled shutdown, everything flushed. The
+    /// operations port says so meanwhile, and ends last.
+    pub(crate) fn wait_and_stop(self, signals: &mut Signals) {
+        let Running { node, ops } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(async {
+                tokio::select! {
+                    () = signals.told() => {}
+                    () = node.failed() => {}
+                }
+            }),
+            Err(error) => warn!("cannot wait for signals: {error}"),
+        }
+        notify::tell(notify::STOPPING);
+        node.stop();
+        drop(ops);
+        info!("[KafkaRaftServer] stopped");
     }
-    notify::tell(notify::STOPPING);
-    node.stop();
-    info!("[KafkaRaftServer] stopped");
 }

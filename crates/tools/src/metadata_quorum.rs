@@ -151,17 +151,8 @@ async fn describe(cluster: &Cluster, ns: &Namespace, out: &mut Out) -> Result<()
 
 /// A number of voters that is no odd one buys nothing: said beside the status, on standard error.
 fn warn_even(quorum: &PartitionData) {
-    match quorum.current_voters.len() {
-        1 => runtime::warn(
-            "1 controller: no fault tolerance for the metadata; 3 controllers tolerate the failure of one",
-        ),
-        n if n % 2 == 0 => runtime::warn(format!(
-            "{n} controllers tolerate no more failures than {}; use {} or {}",
-            n - 1,
-            n - 1,
-            n + 1
-        )),
-        _ => {}
+    if let Some(line) = ottla_config::node::fault_tolerance(quorum.current_voters.len()) {
+        runtime::warn(line);
     }
 }
 

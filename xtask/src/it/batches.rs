@@ -180,17 +180,21 @@ fn sequences(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// One record of more than a gigabyte, in seven megabytes of gzip.
-fn bomb(server: &Server) -> Result<()> {
-    let zeros = 1_100_000_000 / 258 * 258;
+/// A batch of one record whose value is about so many zeros, in gzip.
+pub fn of_zeros(about: usize) -> Vec<u8> {
+    let zeros = about / 258 * 258;
     // The record's own frame: attributes, time, offset, no key, a value of all zeros but the last, no headers.
     let frame = signed(Bytes::new().i8(0).varint(0).varint(0), -1);
     let value = zeros as i64 - 1;
     let inner = signed(frame, value).0;
     let head = signed(Bytes::new(), inner.len() as i64 + value + 1).raw(&inner).0;
-    let packed = gzip_bomb(&head, zeros);
-    let sent = packed.len();
-    let batch = Batch { attributes: GZIP, ..Batch::of(packed, 1) }.bytes();
+    Batch { attributes: GZIP, ..Batch::of(gzip_bomb(&head, zeros), 1) }.bytes()
+}
+
+/// One record of more than a gigabyte, in seven megabytes of gzip.
+fn bomb(server: &Server) -> Result<()> {
+    let batch = of_zeros(1_100_000_000);
+    let sent = batch.len();
     let before = peak_mib(server.pid())?;
     // Kafka takes it, should the record be well formed; what counts is what it costs.
     let (code, _) = batch::produce(server.site.port, TOPIC, &batch)?;

@@ -8,6 +8,7 @@ mod dev;
 mod directories;
 mod frames;
 mod misuse;
+mod ops;
 mod packages;
 mod recovery;
 mod scripts;
@@ -48,6 +49,7 @@ const GROUPS: &[(&str, Group)] = &[
     ("recovery", recovery::run),
     ("directories", directories::run),
     ("misuse", misuse::run),
+    ("ops", ops::run),
     ("frames", |tally| on_a_node(tally, System::Ottla, "frames", frames::run)),
     ("batches", |tally| on_a_node(tally, System::Ottla, "batches", batches::run)),
 ];

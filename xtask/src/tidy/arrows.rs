@@ -32,6 +32,7 @@ const ROOMS: &[Room] = &[
     room("ottla-client", 2, Some(&["ottla-config", "ottla-protocol", "ottla-records"])),
     room("ottla-broker", 3, None),
     room("ottla-tools", 3, None),
+    room("ottla-ops", 3, Some(&["ottla-client", "ottla-protocol", "ottla-records"])),
     room("ottla-server", 4, None),
 ];
 
@@ -43,7 +44,7 @@ const LOCAL_CLUSTER: &str = "ottla-local-cluster";
 
 /// External crates that only some rooms may name outside of their tests.
 const KEPT_TO: &[(&str, &[&str])] = &[
-    ("tokio", &["ottla-client", "ottla-broker", "ottla-tools", "ottla-server"]),
+    ("tokio", &["ottla-client", "ottla-broker", "ottla-tools", "ottla-ops", "ottla-server"]),
     ("anyhow", &["ottla-tools", "ottla-server", "ottla-sim", "ottla-local-cluster", "xtask"]),
     ("memmap2", &["ottla-log"]),
     ("clap", &["ottla-tools", "ottla-server", "ottla-sim"]),

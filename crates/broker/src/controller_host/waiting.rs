@@ -68,6 +68,18 @@ impl ControllerHost {
         Ok(())
     }
 
+    /// What this node waits for before it has a quorum and knows its metadata, in the words of the log; nothing when it
+    /// waits for nothing. Once it runs, it only counts that somebody leads.
+    pub(crate) fn quorum_obstacle(&self, node: &Node, status: &Status, runs: bool) -> Option<String> {
+        let alone = status.is_voter && status.voters.len() == 1;
+        if runs && status.leader.is_some() || self.is_caught_up(status, alone) {
+            return None;
+        }
+        let listener = node.static_config().listeners.controller_names.first().map_or("", String::as_str);
+        let (text, times) = self.waits_for(status, node.node_id(), listener);
+        Some(text + &times)
+    }
+
     fn is_caught_up(&self, status: &Status, alone: bool) -> bool {
         if alone || status.leader.is_some() && status.role == "Leader" {
             // What the controller writes when it becomes active has to be there too.

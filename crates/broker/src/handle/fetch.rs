@@ -190,7 +190,8 @@ impl Fetch {
             let is_missing =
                 matches!(found, Err(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId));
             look.missing += usize::from(is_missing);
-            let read = found.and_then(|partition| partition.fetch(want, left, at_least_one, reader));
+            let read =
+                found.and_then(|partition| self.read(partition, want, left, at_least_one, reader, first));
             match &read {
                 Ok(read) => {
                     look.bytes += read.slice.as_ref().map_or(0, Slice::len);
@@ -202,6 +203,28 @@ impl Fetch {
             look.reads.push(read);
         }
         look
+    }
+
+    /// Reads one partition. It counts as one request to it, however often it is looked at.
+    fn read(
+        &self,
+        partition: Arc<Partition>,
+        want: &Wanted,
+        left: usize,
+        at_least_one: bool,
+        reader: Reader,
+        first: bool,
+    ) -> Result<FetchRead, ErrorCode> {
+        let read = partition.fetch(want, left, at_least_one, reader);
+        let traffic = partition.traffic();
+        if first {
+            traffic.fetch_requests.add(1);
+        }
+        // What a client may do wrong is no failure of this broker (Kafka's `failedFetchRequestRate`).
+        if matches!(read, Err(ErrorCode::KafkaStorageError | ErrorCode::UnknownServerError)) {
+            traffic.failed_fetch_requests.add(1);
+        }
+        read.map(|read| FetchRead { from: Some(partition), ..read })
     }
 
     /// Whether there is reason to answer now.

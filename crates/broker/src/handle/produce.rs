@@ -153,6 +153,8 @@ fn append(
     }
     let mut tools = call.thread.tools.borrow_mut();
     let records = records.unwrap_or_default();
+    let traffic = partition.traffic();
+    traffic.produce_requests.add(1);
     let appended = partition.append_produced(records, request.acks, call.now_ms(), &mut tools, |batch| {
         if call.version() < ZSTD_FROM && batch.compression() == Some(Compression::Zstd) {
             return Err(AppendRefusal::Code(ErrorCode::UnsupportedCompressionType));
@@ -165,8 +167,35 @@ fn append(
             }));
         }
         Ok(())
-    })?;
-    Ok((partition, appended))
+    });
+    match appended {
+        Ok(appended) => {
+            traffic.messages_in.add((appended.next_offset - appended.base_offset).max(0) as u64);
+            traffic.bytes_in.add(records.len() as u64);
+            Ok((partition, appended))
+        }
+        Err(refusal) => {
+            if is_failure(&refusal) {
+                traffic.failed_produce_requests.add(1);
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// Whether a refusal counts as failed (Kafka's `failedProduceRequestRate`): not what a client learns of leaders, sizes,
+/// damaged batches and disks.
+fn is_failure(refusal: &AppendRefusal) -> bool {
+    match refusal {
+        AppendRefusal::Code(_) | AppendRefusal::Storage(_) => false,
+        AppendRefusal::Sequence(code, _) => {
+            !matches!(code, ErrorCode::CorruptMessage | ErrorCode::RecordListTooLarge)
+        }
+        AppendRefusal::Rejected(rejected) => !matches!(
+            crate::errors::of_rejected(rejected),
+            ErrorCode::CorruptMessage | ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge
+        ),
+    }
 }
 
 fn refused(

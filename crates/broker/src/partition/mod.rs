@@ -34,6 +34,7 @@ pub(crate) use upkeep::Checkpoints;
 
 use crate::dirs::Dir;
 use crate::neighbours::Neighbours;
+use crate::observe::TopicTraffic;
 use crate::wait::Waiters;
 
 /// A partition that this node holds.
@@ -49,6 +50,32 @@ pub(crate) struct Partition {
     neighbours: Arc<Neighbours>,
     /// The high watermark, to be read without the lock.
     high_watermark: AtomicI64,
+    /// What clients write and read, counted with the topic's other partitions.
+    traffic: Arc<TopicTraffic>,
+}
+
+/// What a partition comes to at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartitionFigures {
+    pub(crate) log_start: i64,
+    pub(crate) log_end: i64,
+    pub(crate) high_watermark: i64,
+    pub(crate) size_bytes: u64,
+    pub(crate) segments: usize,
+    /// What its leader knows, where that is this node.
+    pub(crate) leads: Option<LedFigures>,
+}
+
+/// What the leader of a partition knows of its replicas.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LedFigures {
+    pub(crate) replicas: usize,
+    pub(crate) in_sync: usize,
+    /// Whether the leader is the replica that should lead.
+    pub(crate) preferred: bool,
+    pub(crate) is_under_replicated: bool,
+    pub(crate) is_under_min_isr: bool,
+    pub(crate) is_at_min_isr: bool,
 }
 
 struct State {
@@ -76,6 +103,16 @@ impl Partition {
 
     pub(crate) fn dir(&self) -> usize {
         self.dir
+    }
+
+    /// What is counted of this partition's topic.
+    pub(crate) fn traffic(&self) -> &Arc<TopicTraffic> {
+        &self.traffic
+    }
+
+    /// Counts with the topic's other partitions from now on.
+    pub(crate) fn count_with(&mut self, traffic: Arc<TopicTraffic>) {
+        self.traffic = traffic;
     }
 
     pub(crate) fn waiters(&self) -> &Waiters {
@@ -111,6 +148,30 @@ impl Partition {
     /// Whether this node leads, in the epoch that a client believes in (-1: any).
     pub(crate) fn check_leader(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         self.state.lock().check_leader(current_leader_epoch)
+    }
+
+    /// What its log and its replicas come to; nothing once it is closed.
+    pub(crate) fn figures(&self) -> Option<PartitionFigures> {
+        let state = self.state.lock();
+        let log = state.log.as_ref()?;
+        Some(PartitionFigures {
+            log_start: log.log_start(),
+            log_end: log.log_end(),
+            high_watermark: log.high_watermark(),
+            size_bytes: log.size(),
+            segments: log.segments().len(),
+            leads: match &state.role {
+                role::Role::Leads(leader) => Some(LedFigures {
+                    replicas: leader.replicas().len(),
+                    in_sync: leader.isr().len(),
+                    preferred: leader.replicas().first() == Some(&leader.id()),
+                    is_under_replicated: leader.is_under_replicated(),
+                    is_under_min_isr: leader.is_under_min_isr(),
+                    is_at_min_isr: leader.is_at_min_isr(),
+                }),
+                _ => None,
+            },
+        })
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {

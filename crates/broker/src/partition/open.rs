@@ -117,6 +117,7 @@ impl Partition {
             waiters: Waiters::default(),
             neighbours: neighbours.clone(),
             high_watermark: AtomicI64::new(high_watermark),
+            traffic: Arc::default(),
         })
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct FetchRead {
     pub(crate) behind: bool,
     /// Whether the replica that reads is not in sync: each of its fetches may bring it in.
     pub(crate) joining: bool,
+    /// The partition, where what was read of it is still to be counted.
+    pub(crate) from: Option<Arc<Partition>>,
 }
 
 /// Who reads.
@@ -85,6 +87,7 @@ impl Partition {
             owes_watermark,
             behind: false,
             joining,
+            from: None,
         };
         let (up_to, until) = match reader {
             Reader::Replica { .. } => (end, ReadUpTo::LogEnd),

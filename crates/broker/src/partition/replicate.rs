@@ -172,6 +172,7 @@ impl Partition {
 
     /// `flush.messages` counts on replicas too: what it makes durable is durable before the leader hears of it.
     fn append_as_told(&self, state: &mut State, up_to_epoch: i32, records: &[u8]) -> Result<(), AppendError> {
+        self.traffic.replication_bytes_in.add(records.len() as u64);
         let log = state.log_mut();
         if log.append_as_follower(wall_ms(), up_to_epoch, records)?.flush_due {
             log.flush(wall_ms())?;

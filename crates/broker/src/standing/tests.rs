@@ -30,6 +30,7 @@ fn quiet() -> Read {
         owes_watermark: false,
         behind: false,
         joining: false,
+        from: None,
     })
 }
 

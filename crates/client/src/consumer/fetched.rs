@@ -68,13 +68,26 @@ impl Fetched {
     /// [`ConsumerError`] for a batch or record that is damaged.
     pub fn for_each<E>(
         &mut self,
+        see: impl FnMut(&ConsumerRecord<'_>) -> Result<(), E>,
+    ) -> Result<Result<(), E>, ConsumerError> {
+        self.for_each_within(DECOMPRESSED_MOST, see)
+    }
+
+    /// As [`Fetched::for_each`], for those who must not need the memory that a batch asks for: one that becomes larger
+    /// than `most` bytes is an error.
+    ///
+    /// # Errors
+    /// As [`Fetched::for_each`].
+    pub fn for_each_within<E>(
+        &mut self,
+        most: usize,
         mut see: impl FnMut(&ConsumerRecord<'_>) -> Result<(), E>,
     ) -> Result<Result<(), E>, ConsumerError> {
         let spare = self.decompressors.0.lock().pop();
         let mut decompressor = spare.unwrap_or_default();
         let mut end = Ok(Ok(()));
         for part in &self.parts {
-            end = part.for_each(&mut decompressor, &mut see);
+            end = part.for_each(&mut decompressor, most, &mut see);
             if !matches!(end, Ok(Ok(()))) {
                 break;
             }
@@ -141,6 +154,7 @@ impl Part {
     fn for_each<E>(
         &self,
         decompressor: &mut Decompressor,
+        most: usize,
         see: &mut impl FnMut(&ConsumerRecord<'_>) -> Result<(), E>,
     ) -> Result<Result<(), E>, ConsumerError> {
         let mut given_up = GivenUp::new(self.aborted.as_deref());
@@ -159,7 +173,7 @@ impl Part {
                 continue;
             }
             let (partition, offset) = (&self.partition, batch.base_offset);
-            let records = decompressor.records(&batch, DECOMPRESSED_MOST);
+            let records = decompressor.records(&batch, most);
             let records = records.map_err(|why| ConsumerError::Compressed {
                 partition: partition.clone(),
                 offset,

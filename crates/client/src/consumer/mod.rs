@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 use ottla_protocol::messages::FetchRequest;
 use tokio::sync::mpsc;
@@ -61,6 +62,12 @@ pub struct Committed {
     pub leader_epoch: i32,
     /// Whatever the member wrote to it.
     pub metadata: String,
+}
+
+/// The partitions that a member of a classic group was given, in the bytes that its coordinator tells of it. Bytes that
+/// are nothing of Kafka's consumer protocol say nothing.
+pub fn assigned(bytes: &Bytes) -> Vec<TopicPartition> {
+    assignor::read_assignment(bytes).unwrap_or_default()
 }
 
 /// What a poll brings.

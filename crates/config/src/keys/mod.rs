@@ -334,7 +334,7 @@ mod tests {
                 assert_eq!(node_key(key.name).map(|found| found.doc), Some(key.doc));
             }
         }
-        assert_eq!(node_keys().len(), 366);
+        assert_eq!(node_keys().len(), 367);
         assert!(node_key("nothing").is_none());
     }
 

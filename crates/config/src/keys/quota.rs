@@ -30,6 +30,8 @@ keys! {
     Long "metrics.sample.window.ms" = "30000", AtLeast(1.0), Low, ReadOnly,
         NoEffect("metrics are counters and histograms, not sampled windows"),
         "Length of a window for rates and averages.";
+    String internal "ottla.ops.listener" = null, NonEmpty, Low, ReadOnly, Served,
+        "Not in Kafka. host:port of the node's console, its JSON API, /metrics, /livez and /readyz; off for none. Unset: 127.0.0.1, port 8780 plus the last two digits of node.id, or the next one that is free up to 8879.";
     Int "quota.window.num" = "11", AtLeast(1.0), Low, ReadOnly, Later("quotas"),
         "Windows kept for client quotas.";
     Int "quota.window.size.seconds" = "1", AtLeast(1.0), Low, ReadOnly, Later("quotas"),

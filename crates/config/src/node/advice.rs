@@ -189,6 +189,28 @@ pub(super) fn whole(config: &NodeConfig) -> Vec<Problem> {
     out
 }
 
+/// What is to be said of a number of controllers that buys nothing: one, or an even number; `None` for the others. The
+/// one home of the sentence, for the log, the health of a node and its console, and the tools.
+#[must_use]
+pub fn fault_tolerance(controllers: usize) -> Option<String> {
+    if controllers == 1 {
+        return Some("1 controller: no fault tolerance for metadata; use 3".to_owned());
+    }
+    if controllers == 0 || !controllers.is_multiple_of(2) {
+        return None;
+    }
+    let failures = match (controllers - 1) / 2 {
+        0 => "no failure".to_owned(),
+        1 => "1 failure".to_owned(),
+        more => format!("{more} failures"),
+    };
+    Some(format!(
+        "{controllers} controllers tolerate {failures}; use {} or {}",
+        controllers - 1,
+        controllers + 1
+    ))
+}
+
 fn voters(config: &NodeConfig, out: &mut Vec<Problem>) {
     let settings = &config.settings;
     let key = "controller.quorum.voters";
@@ -205,16 +227,7 @@ fn voters(config: &NodeConfig, out: &mut Vec<Problem>) {
     if !config.roles.controller || count == 0 {
         return;
     }
-    if count == 1 {
-        out.push(settings.problem(key, "1 controller: no fault tolerance for metadata; use 3"));
-    } else if count.is_multiple_of(2) {
-        let survives = (count - 1) / 2;
-        let failures = match survives {
-            0 => "no failure".to_owned(),
-            1 => "1 failure".to_owned(),
-            more => format!("{more} failures"),
-        };
-        let message = format!("{count} controllers tolerate {failures}; use {} or {}", count - 1, count + 1);
+    if let Some(message) = fault_tolerance(count) {
         out.push(settings.problem(key, message));
     }
     let own = config.quorum.voters.iter().find(|voter| voter.id == config.node_id);

@@ -1,8 +1,8 @@
 //! From checked settings to the typed configuration.
 
 use super::{
-    Broker, Cleaner, Dirs, Groups, Log, Metadata, NodeConfig, Quorum, Replication, Requests, Roles, Sockets,
-    Topics, Transactions, listeners, rules,
+    Broker, Cleaner, Dirs, Groups, Log, Metadata, NodeConfig, OpsListener, OpsPorts, Quorum, Replication,
+    Requests, Roles, Sockets, Topics, Transactions, listeners, rules,
 };
 use crate::endpoint::{parse_host_port, parse_map, parse_voter};
 use crate::keys::{node_key, node_keys};
@@ -28,6 +28,7 @@ impl NodeConfig {
         let own_voter = quorum.voters.iter().find(|voter| voter.id == node_id);
         let listeners = listeners::build(&settings, own_voter, roles, &mut errors);
         let sockets = sockets(&settings, &mut errors);
+        let ops_listener = ops_listener(&settings, node_id, &mut errors);
         let Some(listeners) = listeners else { return Err(errors) };
         let config = Self {
             roles,
@@ -47,6 +48,7 @@ impl NodeConfig {
             replication: replication(&settings),
             groups: groups(&settings),
             transactions: transactions(&settings),
+            ops_listener,
             settings,
         };
         rules::check(&config, &mut errors);
@@ -258,6 +260,24 @@ fn sockets(settings: &Settings, errors: &mut Vec<Problem>) -> Sockets {
         max_creation_rate: settings.int("max.connection.creation.rate"),
         network_threads: settings.int("num.network.threads"),
         failed_authentication_delay_ms: settings.int("connection.failed.authentication.delay.ms"),
+    }
+}
+
+/// Where nothing can be read in the value, the node is to be refused: nobody looks for a console that silently is not there.
+fn ops_listener(settings: &Settings, node_id: i32, errors: &mut Vec<Problem>) -> OpsListener {
+    const KEY: &str = "ottla.ops.listener";
+    let default = OpsListener::AnyOf(OpsPorts::of(node_id));
+    let Some(text) = settings.text(KEY) else { return default };
+    if text.eq_ignore_ascii_case("off") {
+        return OpsListener::Off;
+    }
+    match parse_host_port(&text) {
+        Ok(at) if !at.host.is_empty() => OpsListener::At(at),
+        _ => {
+            let problem = settings.problem(KEY, format!("{KEY}: '{text}' is no host:port"));
+            errors.push(problem.allowed("host:port, for example 127.0.0.1:8780 or 0.0.0.0:8780, or off"));
+            default
+        }
     }
 }
 

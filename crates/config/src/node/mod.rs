@@ -11,6 +11,7 @@ mod listeners;
 mod load;
 mod rules;
 
+pub use advice::fault_tolerance;
 pub use legacy::{Migration, migrate};
 pub use listeners::Listeners;
 pub use load::{Loaded, environment_key};
@@ -66,6 +67,8 @@ pub struct NodeConfig {
     pub groups: Groups,
     /// Transactions.
     pub transactions: Transactions,
+    /// `ottla.ops.listener`
+    pub ops_listener: OpsListener,
     pub(crate) settings: Settings,
 }
 
@@ -86,6 +89,40 @@ impl NodeConfig {
             return Ok(self.topic_defaults.clone());
         }
         TopicConfig::of_topic(&self.settings, own)
+    }
+}
+
+/// `ottla.ops.listener`: where the console, the metrics and the health of the node are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpsListener {
+    /// Not set: on the loopback address, at the first of these ports that is free, beginning with the node's own.
+    AnyOf(OpsPorts),
+    /// Exactly here; port 0 lets the system choose.
+    At(HostPort),
+    /// Nowhere.
+    Off,
+}
+
+/// The ports that a node tries that was told none: those of the range, beginning in the middle of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpsPorts {
+    own: u16,
+}
+
+impl OpsPorts {
+    /// The range that all nodes share.
+    const RANGE: std::ops::Range<u16> = 8780..8880;
+
+    /// Those of a node: nodes of one cluster on one machine do not meet, unless they are a hundred.
+    #[must_use]
+    pub fn of(node_id: i32) -> Self {
+        Self { own: node_id.rem_euclid(100) as u16 }
+    }
+
+    /// Every port of the range once, the node's own first.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        let count = Self::RANGE.end - Self::RANGE.start;
+        (0..count).map(move |step| Self::RANGE.start + (self.own + step) % count)
     }
 }
 
@@ -364,4 +401,60 @@ pub struct Transactions {
     pub verify_partitions: bool,
     /// `transaction.two.phase.commit.enable`
     pub two_phase_commit: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ops(node_id: i32, line: &str) -> Result<OpsListener, String> {
+        let text = format!(
+            "process.roles=broker,controller\nnode.id={node_id}\ncontroller.quorum.voters={node_id}@localhost:9093\n\
+             listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ncontroller.listener.names=CONTROLLER\n{line}\n"
+        );
+        let loaded = NodeConfig::load("f", text.as_bytes(), &[]);
+        loaded.map(|loaded| loaded.config.ops_listener).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn nodes_of_one_machine_begin_at_ports_of_their_own() {
+        let ports = |id| match ops(id, "") {
+            Ok(OpsListener::AnyOf(ports)) => ports.iter().collect::<Vec<u16>>(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((ports(1)[0], ports(2)[0], ports(99)[0], ports(3000)[0]), (8781, 8782, 8879, 8780));
+        let mut all = ports(99);
+        assert_eq!(all[1], 8780, "the range goes round");
+        all.sort_unstable();
+        assert_eq!(all, (8780..8880).collect::<Vec<u16>>(), "every port once");
+    }
+
+    #[test]
+    fn an_address_is_taken_as_it_stands_and_a_mistake_is_refused() {
+        let at = |host: &str, port| Ok(OpsListener::At(HostPort { host: host.to_owned(), port }));
+        assert_eq!(ops(1, "ottla.ops.listener=0.0.0.0:9400"), at("0.0.0.0", 9400));
+        assert_eq!(ops(1, "ottla.ops.listener=[::1]:0"), at("::1", 0));
+        assert_eq!(ops(1, "ottla.ops.listener=OFF"), Ok(OpsListener::Off));
+        for wrong in ["9400", ":9400", "localhost", "localhost:99999"] {
+            let said = ops(1, &format!("ottla.ops.listener={wrong}")).expect_err(wrong);
+            assert!(said.contains("ottla.ops.listener") && said.contains("or off"), "{said}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_controllers_that_buy_nothing_are_named() {
+        let said: Vec<Option<String>> = (0..=5).map(fault_tolerance).collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            said,
+            [
+                None,
+                text("1 controller: no fault tolerance for metadata; use 3"),
+                text("2 controllers tolerate no failure; use 1 or 3"),
+                None,
+                text("4 controllers tolerate 1 failure; use 3 or 5"),
+                None,
+            ]
+        );
+    }
 }

@@ -25,17 +25,20 @@ pub(super) fn serve(place: &Place, fresh: bool, port: u16, started: Instant) -> 
     }
     logging::start(Some(&dir.join("server.log")), false).map_err(|e| e.to_string())?;
     let mut signals = Signals::listen();
-    let Some(node) = start::start(config, &signals)? else { return Ok(()) };
+    let Some(running) = start::start(config, &signals)? else { return Ok(()) };
     say!("Ottla is ready in {} ms.\n", started.elapsed().as_millis());
     say!("  address      localhost:{}", port);
+    if let Some(ops) = &running.ops {
+        say!("  console      http://localhost:{}/", ops.address().port());
+    }
     say!("  data         {}", place.shown());
-    say!("  cluster id   {}\n", node.cluster_id());
+    say!("  cluster id   {}\n", running.node.cluster_id());
     say!("Try, with any Kafka client:");
     say!("  kcat -b localhost:{} -L", port);
     say!("  echo hello | kcat -b localhost:{} -t greetings -P", port);
     say!("  kcat -b localhost:{} -t greetings -C -e\n", port);
     say!("Ctrl-C stops it; the same command goes on with the same data.");
-    start::wait_and_stop(&node, &mut signals);
+    running.wait_and_stop(&mut signals);
     say!("Stopped.");
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::changes::{self, Look};
 use super::{Place, Shape};
-use crate::port_owner;
+use crate::{ops, port_owner};
 
 /// How long the nodes may take until all of them serve.
 const READY: Duration = Duration::from_secs(60);
@@ -99,6 +99,9 @@ fn greet(cluster: &Cluster, place: &Place, shape: Shape, started: Instant) {
     let first = bootstrap.split(',').next().unwrap_or_default();
     say!("Ottla is ready in {} ms: {}.\n", started.elapsed().as_millis(), shape.shown());
     say!("  bootstrap    {bootstrap}");
+    if let Some(console) = cluster.nodes().first().and_then(console) {
+        say!("  console      {console}");
+    }
     say!("  data         {}", place.shown());
     say!("  cluster id   {}\n", cluster.cluster_id());
     for node in cluster.nodes() {
@@ -110,6 +113,11 @@ fn greet(cluster: &Cluster, place: &Place, shape: Shape, started: Instant) {
     say!("  kcat -b {first} -t greetings -C -e\n");
     say!("kill -9 a node: what happens stands below. Enter starts it again; Ctrl-C stops all, and the same");
     say!("command goes on with the same data.\n");
+}
+
+/// Where a node shows its console, by what it said in its log.
+fn console(node: &Node) -> Option<String> {
+    ops::said(&node.log()).map(|address| address.replace("127.0.0.1", "localhost"))
 }
 
 fn shown(node: &Node) -> String {

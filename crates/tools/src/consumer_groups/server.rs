@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use ottla_client::consumer::assigned;
 use ottla_client::{Cluster, CoordinatorKind, Isolation, Node, OffsetSpec, TopicPartition, exception};
 use ottla_protocol::ErrorCode;
-use ottla_protocol::consumer_protocol::ConsumerProtocolAssignment;
 use ottla_protocol::messages::consumer_group_describe_response::Assignment;
 use ottla_protocol::messages::list_groups_response::ListedGroup;
 use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -12,7 +12,6 @@ use ottla_protocol::messages::{
     ConsumerGroupDescribeRequest, DescribeGroupsRequest, ListGroupsRequest, MetadataResponse,
     OffsetFetchRequest, consumer_group_describe_response, describe_groups_response,
 };
-use ottla_protocol::wire::{Message, Reader};
 use uuid::Uuid;
 
 use super::{Failure, executed, rethrown};
@@ -213,23 +212,6 @@ fn of_classic(described: describe_groups_response::DescribedGroup, coordinator: 
         epoch: None,
         target_epoch: None,
     }
-}
-
-/// What a member of a classic group was given: a version, then an assignment of Kafka's consumer protocol. Bytes that
-/// are none say nothing.
-pub(crate) fn assigned(bytes: &[u8]) -> Vec<TopicPartition> {
-    let Some((version, rest)) = bytes.split_first_chunk::<2>() else { return Vec::new() };
-    let version = i16::from_be_bytes(*version).clamp(0, ConsumerProtocolAssignment::MAX_VERSION);
-    let Ok(assignment) = ConsumerProtocolAssignment::read(&mut Reader::new(rest, version, false)) else {
-        return Vec::new();
-    };
-    let topics = assignment.assigned_partitions.into_iter();
-    topics
-        .flat_map(|topic| {
-            let name: std::sync::Arc<str> = topic.topic.into();
-            topic.partitions.into_iter().map(move |partition| TopicPartition::new(name.clone(), partition))
-        })
-        .collect()
 }
 
 /// The offsets a group has committed: partition to (offset, leader epoch). A partition with none is not there.

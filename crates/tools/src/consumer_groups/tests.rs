@@ -89,6 +89,7 @@ fn assignments_are_text_by_topic() {
 
 #[test]
 fn bytes_that_are_no_assignment_say_nothing() {
+    let assigned = |bytes: &[u8]| assigned(&bytes::Bytes::copy_from_slice(bytes));
     assert!(assigned(&[0, 0, 0, 9, 1]).is_empty());
     assert!(assigned(&[0]).is_empty());
     let one = [0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff];

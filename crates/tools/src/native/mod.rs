@@ -8,7 +8,6 @@ mod group;
 mod handbook;
 mod status;
 mod topic;
-mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use ottla_client::overview::{Health, View};
 use ottla_client::{Cluster, ClusterError, Properties};
 use serde_json::{Value, json};
 
-use super::view::{Health, View};
 use super::{Form, block_on, parse};
 
 /// What a cluster consists of, and what is wrong with it.

@@ -272,16 +272,27 @@ fn flushes(book: &mut Book, sh: &Shell<'_>) {
 fn console(book: &mut Book, sh: &Shell<'_>) {
     book.row("S4-16 T-12", "a page of its own shows topic test, its partitions and messages", || {
         let ports = sh.types("ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -u")?.stdout;
-        for port in ports.split_whitespace().filter(|p| !p.starts_with("909") && !p.starts_with("1909")) {
-            let said = sh.types(&format!("curl -s -m 3 http://localhost:{port}/"))?;
-            if said.stdout.to_lowercase().contains("<html") {
-                return said.seen();
+        let others = ports.split_whitespace().filter(|p| !p.starts_with("909") && !p.starts_with("1909"));
+        let mut consoles = Vec::new();
+        for port in others {
+            if sh.types(&format!("curl -s -m 3 http://localhost:{port}/"))?.stdout.contains("<html") {
+                consoles.push(port);
             }
         }
-        bail!(
-            "no port serves a page; they listen on {}",
-            ports.split_whitespace().collect::<Vec<_>>().join(", ")
-        )
+        ensure!(consoles.len() == 3, "three nodes, consoles on {consoles:?} of {ports}");
+        for port in &consoles {
+            let told = sh.types(&format!("curl -s -m 9 http://localhost:{port}/api/topics/test"))?;
+            let told: serde_json::Value = serde_json::from_str(&told.stdout)?;
+            let all = told["partitions"].as_array().context("partitions")?;
+            ensure!(all.len() == 10, "{told}");
+            ensure!(all.iter().all(|p| p["leader"].as_i64().is_some_and(|id| id > 0)), "{told}");
+            ensure!(all.iter().all(|p| p["in_sync"].as_array().is_some_and(|isr| isr.len() == 3)), "{told}");
+            let seen = sh.types(&format!("curl -s -m 9 http://localhost:{port}/api/topics/test/messages"))?;
+            for word in ["one", "two", "three"] {
+                ensure!(seen.stdout.contains(&format!("\"text\":\"{word}\"")), "{}", seen.stdout);
+            }
+        }
+        Ok(format!("consoles on {}: 10 partitions, one, two, three", consoles.join(", ")))
     });
 }
 

@@ -137,6 +137,14 @@ impl Fetch {
             data.aborted_transactions = Some(read.aborted.iter().map(aborted).collect());
         }
         if let Some(slice) = read.slice.filter(|s| !s.is_empty()) {
+            if let Some(from) = &read.from {
+                let traffic = from.traffic();
+                let out = match self.replica {
+                    Some(_) => &traffic.replication_bytes_out,
+                    None => &traffic.bytes_out,
+                };
+                out.add(slice.len() as u64);
+            }
             data.records = Some(Records::Elsewhere { len: slice.len(), token: slices.len() });
             slices.push(slice);
         }

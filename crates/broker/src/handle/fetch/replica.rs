@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ottla_log::Slice;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::FetchResponse;
 use ottla_protocol::messages::fetch_response::FetchableTopicResponse;
@@ -162,6 +163,8 @@ impl ReplicaFetch {
                 && let Ok(partition) = self.fetch.find(&part.wanted)
             {
                 partition.watermark_sent(self.replica, read.high_watermark);
+                let sent = read.slice.as_ref().map_or(0, Slice::len);
+                partition.traffic().replication_bytes_out.add(sent as u64);
             }
             let data = self.fetch.partition_data(&part.wanted, part.read, &mut slices, &mut endpoints);
             let place = *places.entry(part.wanted.topic.clone()).or_insert_with(|| {

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use ottla_client::overview::{Health, View};
 use ottla_client::{Cluster, Properties};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::super::view::{Health, View};
 use super::Findings;
 
 const PATIENCE: Duration = Duration::from_secs(3);

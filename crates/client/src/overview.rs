@@ -1,20 +1,22 @@
-//! What `ottla status`, `health` and `doctor` know of a cluster: asked once, decided without a socket.
+//! A cluster at one moment as `ottla status`, `health` and `doctor` and a node's console tell it: asked once, judged
+//! without a socket.
 
 use std::collections::BTreeMap;
 
-use ottla_client::{Cluster, ClusterError};
 use ottla_protocol::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse, DescribeQuorumRequest, DescribeQuorumResponse,
     MetadataResponse, describe_cluster_response::DescribeClusterResponse,
     describe_configs_request::DescribeConfigsResource, describe_quorum_request,
 };
 
+use crate::{Cluster, ClusterError};
+
 const TOPIC: i8 = 2;
 const MIN_ISR: &str = "min.insync.replicas";
 
 /// A broker with what it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Broker {
+pub struct Broker {
     /// Node id.
     pub id: i32,
     /// `host:port` that clients are told.
@@ -33,7 +35,7 @@ pub(super) struct Broker {
 
 /// A voter or an observer of the metadata quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     /// Node id.
     pub id: i32,
     /// Whether it votes.
@@ -46,7 +48,7 @@ pub(super) struct Member {
 
 /// The metadata quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Quorum {
+pub struct Quorum {
     /// Node id of the leader; -1 none.
     pub leader: i32,
     /// Its epoch.
@@ -59,7 +61,7 @@ pub(super) struct Quorum {
 
 /// A partition that needs somebody's eyes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// Nobody leads it: it can neither be read nor written.
     Offline,
     /// Fewer replicas in sync than acks=all asks for: it cannot be written with acks=all.
@@ -70,7 +72,7 @@ pub(super) enum Trouble {
 
 /// A cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct View {
+pub struct View {
     /// Its id.
     pub cluster_id: String,
     /// Brokers by id, fenced ones included.
@@ -87,9 +89,16 @@ pub(super) struct View {
 
 impl View {
     /// Asks the cluster.
-    pub(super) async fn ask(cluster: &Cluster) -> Result<View, ClusterError> {
+    ///
+    /// # Errors
+    /// What keeps it from telling its nodes, topics or configurations. A quorum that it does not tell of is none.
+    pub async fn ask(cluster: &Cluster) -> Result<View, ClusterError> {
         let nodes = cluster.describe(true, false).await?;
-        let metadata = cluster.metadata(None).await?;
+        // Controllers know of topics, but do not tell.
+        let metadata = match cluster.of_controllers() {
+            true => MetadataResponse::default(),
+            false => cluster.metadata(None).await?,
+        };
         let quorum = DescribeQuorumRequest {
             topics: vec![describe_quorum_request::TopicData {
                 topic_name: "__cluster_metadata".to_owned(),
@@ -113,7 +122,7 @@ impl View {
     }
 
     /// Puts the answers together.
-    pub(super) fn of(
+    pub fn of(
         nodes: &DescribeClusterResponse,
         metadata: &MetadataResponse,
         quorum: Option<&DescribeQuorumResponse>,
@@ -183,12 +192,12 @@ impl View {
     }
 
     /// How many partitions have this trouble as their worst.
-    pub(super) fn count(&self, trouble: Trouble) -> usize {
+    pub fn count(&self, trouble: Trouble) -> usize {
         self.troubles.values().filter(|worst| **worst == trouble).count()
     }
 
     /// What is wrong, the worst first, one sentence each; nothing when all is well.
-    pub(super) fn complaints(&self) -> Vec<(Health, String)> {
+    pub fn complaints(&self) -> Vec<(Health, String)> {
         let mut out = Vec::new();
         if let Some(quorum) = &self.quorum
             && quorum.leader < 0
@@ -222,7 +231,7 @@ impl View {
     }
 
     /// The worst of the complaints.
-    pub(super) fn health(&self) -> Health {
+    pub fn health(&self) -> Health {
         self.complaints().iter().map(|(health, _)| *health).max().unwrap_or(Health::Healthy)
     }
 }
@@ -260,7 +269,7 @@ fn quorum_of(answer: &DescribeQuorumResponse) -> Option<Quorum> {
 
 /// How well a cluster is, as an exit code of `ottla health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Health {
+pub enum Health {
     /// Everything serves and is replicated.
     Healthy = 0,
     /// Everything serves; the next failure may hurt.
@@ -273,7 +282,7 @@ pub(super) enum Health {
 
 impl Health {
     /// The word for it.
-    pub(super) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Health::Healthy => "healthy",
             Health::Degraded => "degraded",
