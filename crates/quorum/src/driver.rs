@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use crate::handle::{Command, Handle};
 use crate::listener::{Listener, Status, Transport};
 use crate::replica::{QuorumError, Replica, ReplicaConfig, Time};
+use crate::snapshots::Partials;
 
 /// Commands taken before the disk is touched again; together they cost one fsync.
 const COMMANDS_PER_STEP: usize = 1024;
@@ -67,9 +68,11 @@ impl Driver {
             strangers: std::collections::BTreeSet::new(),
         }));
         let disk = config.replica.log_dir.disk().clone();
-        let handle = Handle { commands, status: status.clone(), directory, disk };
+        let partials = Partials::default();
+        let handle = Handle { commands, status: status.clone(), directory, partials: partials.clone(), disk };
         let transport = transport(handle.clone());
-        let replica = Replica::open(config.replica, listener, transport, clock.now())?;
+        let mut replica = Replica::open(config.replica, listener, transport, clock.now())?;
+        replica.partials = partials;
         *status.write() = replica.status();
         let run = move || Loop { replica, inbox, status, clock, leaving: Vec::new() }.run();
         let thread = Builder::new().name(config.thread_name).spawn(run).map_err(QuorumError::Thread)?;

@@ -11,7 +11,7 @@ use ottla_records::ids::{LeaderEpoch, TimestampMs};
 use parking_lot::RwLock;
 
 use crate::listener::{ReplyTo, Status};
-use crate::snapshots::{SnapshotError, SnapshotHeader, SnapshotWriter};
+use crate::snapshots::{Partials, SnapshotError, SnapshotHeader, SnapshotWriter};
 
 /// The answer to an inbound raft request, records and snapshot bytes filled in. Times in a DescribeQuorum
 /// answer are wall-clock milliseconds.
@@ -117,6 +117,7 @@ pub struct Handle {
     pub(crate) commands: Sender<Command>,
     pub(crate) status: Arc<RwLock<Status>>,
     pub(crate) directory: PathBuf,
+    pub(crate) partials: Partials,
     pub(crate) disk: Arc<dyn Disk>,
 }
 
@@ -192,7 +193,7 @@ impl Handle {
         self.send(Command::BeginSnapshot { id, answer });
         let mut header = wait(&header)??;
         header.last_contained_timestamp = last_contained_timestamp;
-        Ok(SnapshotWriter::create(self.disk.clone(), &self.directory, id, &header, now)?)
+        Ok(SnapshotWriter::create(self.disk.clone(), &self.directory, &self.partials, id, &header, now)?)
     }
 
     /// Completes a snapshot and makes it known. Older ones, and the log before it, go by the retention.

@@ -25,7 +25,7 @@ use crate::batches::{self, Decoded};
 use crate::handle::{BeginSnapshotError, Done, ProposeError, Stopped};
 use crate::listener::{Listener, ReplyTo, Status, Transport};
 use crate::metadata_log::{LogLimits, MetadataLog};
-use crate::snapshots::{Download, Retention, SnapshotHeader, SnapshotStore, SnapshotWriter};
+use crate::snapshots::{Download, Partials, Retention, SnapshotHeader, SnapshotStore, SnapshotWriter};
 use crate::state_file;
 
 pub use error::QuorumError;
@@ -76,6 +76,8 @@ pub struct Replica<L, T> {
     download: Option<Download>,
     log_dir: LogDir,
     directory: PathBuf,
+    /// Shared with the handle, which writes snapshots on its callers' threads.
+    pub(crate) partials: Partials,
     retention: Retention,
     listener: L,
     transport: T,
@@ -122,6 +124,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             download: None,
             log_dir,
             directory,
+            partials: Partials::default(),
             retention,
             listener,
             transport,
@@ -254,7 +257,14 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         now: Time,
     ) -> Result<SnapshotWriter, BeginSnapshotError> {
         let header = SnapshotHeader { last_contained_timestamp, ..self.snapshot_header(id)? };
-        Ok(SnapshotWriter::create(self.log_dir.disk().clone(), &self.directory, id, &header, now.wall)?)
+        Ok(SnapshotWriter::create(
+            self.log_dir.disk().clone(),
+            &self.directory,
+            &self.partials,
+            id,
+            &header,
+            now.wall,
+        )?)
     }
 
     /// A snapshot between two halves of a batch could never be fetched on from.
@@ -370,7 +380,8 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             }
             Effect::BeginSnapshot { id } => {
                 self.abandon_download();
-                self.download = Some(Download::create(self.log_dir.disk().clone(), &self.directory, id)?);
+                self.download =
+                    Some(Download::create(self.log_dir.disk().clone(), &self.directory, &self.partials, id)?);
             }
             Effect::WriteSnapshot { id, bytes, .. } => {
                 if let Some(download) = self.download.as_mut().filter(|download| download.id == id) {

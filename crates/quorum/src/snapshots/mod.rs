@@ -20,7 +20,7 @@ pub use reader::{SnapshotBatch, SnapshotReader};
 pub use store::{Retention, SnapshotStore};
 pub use writer::SnapshotWriter;
 
-pub(crate) use writer::{Download, write_bootstrap, write_dynamic_bootstrap};
+pub(crate) use writer::{Download, Partials, write_bootstrap, write_dynamic_bootstrap};
 
 /// What a snapshot says about itself in its first batch.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -109,6 +109,22 @@ pub(crate) fn parse_file_name(name: &str) -> Option<(SnapshotId, Stage)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Invariant 44: nothing of a process is in the name, or two runs of one seed would differ in it.
+    #[test]
+    fn partial_files_are_numbered_for_each_replica() {
+        let id = SnapshotId { epoch: 7, end_offset: 1234 };
+        let names = || {
+            let partials = super::Partials::default();
+            [partials.path(Path::new("d"), id), partials.clone().path(Path::new("d"), id)]
+        };
+        let [first, second] = names();
+        assert_eq!(first, Path::new("d/00000000000000001234-0000000007-1.checkpoint.part"));
+        assert_ne!(first, second);
+        assert_eq!(names(), [first.clone(), second]);
+        let name = first.file_name().and_then(|name| name.to_str()).expect("a name");
+        assert_eq!(parse_file_name(name), Some((id, Stage::Partial)));
+    }
 
     #[test]
     fn names_are_read_as_they_are_written() {

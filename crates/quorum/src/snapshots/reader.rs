@@ -151,7 +151,7 @@ impl SnapshotReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshots::SnapshotWriter;
+    use crate::snapshots::{Partials, SnapshotWriter};
     use ottla_log::fs::RealDisk;
     use ottla_raft::SnapshotId;
 
@@ -160,8 +160,15 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let id = SnapshotId { epoch: 3, end_offset: 50 };
         let header = SnapshotHeader { last_contained_timestamp: 77, ..Default::default() };
-        let mut writer =
-            SnapshotWriter::create(Arc::new(RealDisk), directory.path(), id, &header, 99).expect("created");
+        let mut writer = SnapshotWriter::create(
+            Arc::new(RealDisk),
+            directory.path(),
+            &Partials::default(),
+            id,
+            &header,
+            99,
+        )
+        .expect("created");
         let values: Vec<Bytes> = (0..3000).map(|i| Bytes::from(format!("record {i}"))).collect();
         values.iter().for_each(|value| writer.append(value.clone()).expect("appended"));
         let size = writer.finish().expect("finished");
@@ -181,9 +188,15 @@ mod tests {
     fn cut_and_changed_files_are_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let id = SnapshotId { epoch: 1, end_offset: 9 };
-        let mut writer =
-            SnapshotWriter::create(Arc::new(RealDisk), directory.path(), id, &SnapshotHeader::default(), 1)
-                .expect("created");
+        let mut writer = SnapshotWriter::create(
+            Arc::new(RealDisk),
+            directory.path(),
+            &Partials::default(),
+            id,
+            &SnapshotHeader::default(),
+            1,
+        )
+        .expect("created");
         writer.append(Bytes::from_static(b"a record")).expect("appended");
         writer.finish().expect("finished");
         let path = crate::snapshots::path(directory.path(), id);

@@ -147,13 +147,13 @@ impl SnapshotStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshots::{SnapshotHeader, SnapshotWriter};
+    use crate::snapshots::{Partials, SnapshotHeader, SnapshotWriter};
     use ottla_log::fs::RealDisk;
 
     fn write(directory: &Path, end_offset: i64, timestamp: i64) -> SnapshotId {
         let id = SnapshotId { epoch: 1, end_offset };
         let header = SnapshotHeader { last_contained_timestamp: timestamp, ..Default::default() };
-        SnapshotWriter::create(Arc::new(RealDisk), directory, id, &header, 0)
+        SnapshotWriter::create(Arc::new(RealDisk), directory, &Partials::default(), id, &header, 0)
             .and_then(SnapshotWriter::finish)
             .expect("written");
         id

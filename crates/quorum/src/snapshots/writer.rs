@@ -23,7 +23,19 @@ pub(crate) const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 const RECORD_OVERHEAD: usize = 32;
 const BATCH_OVERHEAD: usize = 61;
 
-static ATTEMPT: AtomicU64 = AtomicU64::new(0);
+/// Numbers the partial files of one open replica: two of one snapshot, the node's own and the leader's, never share a name.
+/// What an earlier life left is removed when the directory is opened, so that the numbers begin anew.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Partials(Arc<AtomicU64>);
+
+impl Partials {
+    pub(super) fn path(&self, directory: &Path, id: SnapshotId) -> PathBuf {
+        let name = super::file_name(id);
+        let stem = name.trim_end_matches(".checkpoint");
+        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        directory.join(format!("{stem}-{number}.checkpoint.part"))
+    }
+}
 
 /// A snapshot of this node's own state in the making. Dropped before [`Self::finish`], it leaves a partial
 /// file that the next start removes.
@@ -48,12 +60,13 @@ impl SnapshotWriter {
     pub(crate) fn create(
         disk: Arc<dyn Disk>,
         directory: &Path,
+        partials: &Partials,
         id: SnapshotId,
         header: &SnapshotHeader,
         now: TimestampMs,
     ) -> Result<Self, SnapshotError> {
         let target = path(directory, id);
-        Self::create_at(disk, target, temporary_path(directory, id), id, header, now)
+        Self::create_at(disk, target, partials.path(directory, id), id, header, now)
     }
 
     fn create_at(
@@ -152,13 +165,6 @@ impl SnapshotWriter {
     }
 }
 
-fn temporary_path(directory: &Path, id: SnapshotId) -> PathBuf {
-    let name = super::file_name(id);
-    let stem = name.trim_end_matches(".checkpoint");
-    let attempt = ATTEMPT.fetch_add(1, Ordering::Relaxed);
-    directory.join(format!("{stem}-{}{attempt:04}.checkpoint.part", std::process::id()))
-}
-
 /// A snapshot that arrives from the leader, byte for byte.
 #[derive(Debug)]
 pub(crate) struct Download {
@@ -173,9 +179,10 @@ impl Download {
     pub(crate) fn create(
         disk: Arc<dyn Disk>,
         directory: &Path,
+        partials: &Partials,
         id: SnapshotId,
     ) -> Result<Self, SnapshotError> {
-        let temporary = temporary_path(directory, id);
+        let temporary = partials.path(directory, id);
         let file = disk
             .open(&temporary, OpenMode::Replace)
             .map_err(|source| SnapshotError::Io { path: temporary.clone(), source })?;
@@ -238,5 +245,7 @@ pub(crate) fn write_dynamic_bootstrap(
 ) -> Result<(), SnapshotError> {
     let content = ottla_raft::SnapshotContent { kraft_version: Some(kraft_version), voters: Some(voters) };
     let header = SnapshotHeader { last_contained_timestamp: now, content };
-    SnapshotWriter::create(disk, directory, SnapshotId::BOOTSTRAP, &header, now)?.finish().map(drop)
+    SnapshotWriter::create(disk, directory, &Partials::default(), SnapshotId::BOOTSTRAP, &header, now)?
+        .finish()
+        .map(drop)
 }
