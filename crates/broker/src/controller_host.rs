@@ -13,6 +13,7 @@
 mod asked;
 mod assignments;
 mod auto_create;
+mod backlog;
 mod channel;
 mod departure;
 mod desk;

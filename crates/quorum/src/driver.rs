@@ -188,6 +188,8 @@ impl<L: Listener, T: Transport> Loop<L, T> {
             }
             Command::SnapshotFinished { id, size } => self.replica.snapshot_finished(id, size),
             Command::Resign { epoch } => self.replica.resign(now, epoch),
+            // Every step does.
+            Command::GoOn => {}
             Command::UpgradeKraftVersion { epoch, to, validate_only, answer } => {
                 let _ = answer.send(self.replica.upgrade_kraft_version(now, epoch, to, validate_only));
             }

@@ -99,6 +99,8 @@ pub(crate) enum Command {
     Resign {
         epoch: LeaderEpoch,
     },
+    /// The listener has room again.
+    GoOn,
     UpgradeKraftVersion {
         epoch: LeaderEpoch,
         to: i16,
@@ -207,6 +209,11 @@ impl Handle {
     /// Steps down if this node leads `epoch`.
     pub fn resign(&self, epoch: LeaderEpoch) {
         self.send(Command::Resign { epoch });
+    }
+
+    /// The listener has room again, after [`crate::Listener::has_room`] said that it has none.
+    pub fn go_on(&self) {
+        self.send(Command::GoOn);
     }
 
     /// Upgrades `kraft.version`; see [`ottla_raft::Node::upgrade_kraft_version`].

@@ -50,6 +50,13 @@ pub trait Listener: Send + 'static {
         snapshot: &mut SnapshotReader,
     ) -> Result<(), SnapshotError>;
 
+    /// Whether more may be read from the log for it. Asked before each read; what this node appended as leader is
+    /// given in any case. After a `false` nothing comes until [`crate::Handle::go_on`] says that there is room, or
+    /// something else happens: a state machine that is slower than the disk need not hold all there is.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
     /// The next committed batch. Offsets follow on each other without gaps.
     fn commit(&mut self, batch: Committed);
 

@@ -14,7 +14,7 @@ use crate::snapshots::SnapshotStore;
 use crate::{METADATA_DIRECTORY, METADATA_TOPIC_ID};
 
 /// How much of the log is scanned at a time at start.
-const SCAN_BYTES: usize = 4 * 1024 * 1024;
+const SCAN_BYTES: usize = 1024 * 1024;
 
 /// `metadata.log.segment.*`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

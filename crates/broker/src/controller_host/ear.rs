@@ -10,12 +10,13 @@ use ottla_quorum::snapshots::SnapshotError;
 use ottla_quorum::{Committed, Leadership, Listener, QuorumError, SnapshotReader};
 use tracing::error;
 
+use super::backlog::{Backlog, Room};
 use super::desk::Event;
 use super::follower::News;
 use crate::node::Node;
 
 /// A committed batch, understood.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) base_offset: i64,
     pub(super) last_offset: i64,
@@ -25,6 +26,7 @@ pub(super) struct Batch {
     pub(super) size: usize,
     /// Empty for raft's own batches.
     pub(super) records: Vec<MetadataRecord>,
+    pub(super) _room: Room,
 }
 
 /// Where news goes.
@@ -34,11 +36,17 @@ pub(super) struct Ear {
     pub(super) node: Weak<Node>,
     /// Set once something could not be understood: what comes after it has no meaning.
     pub(super) broken: bool,
+    backlog: Arc<Backlog>,
 }
 
 impl Ear {
-    pub(super) fn new(desk: mpsc::Sender<Event>, follower: mpsc::Sender<News>, node: Weak<Node>) -> Ear {
-        Ear { desk, follower, node, broken: false }
+    pub(super) fn new(
+        desk: mpsc::Sender<Event>,
+        follower: mpsc::Sender<News>,
+        node: Weak<Node>,
+        backlog: Arc<Backlog>,
+    ) -> Ear {
+        Ear { desk, follower, node, broken: false, backlog }
     }
 
     fn give_up(&mut self, why: &str) {
@@ -86,6 +94,10 @@ impl Listener for Ear {
         Ok(())
     }
 
+    fn has_room(&mut self) -> bool {
+        self.backlog.has_room()
+    }
+
     fn commit(&mut self, batch: Committed) {
         if self.broken {
             return;
@@ -105,6 +117,7 @@ impl Listener for Ear {
             timestamp_ms: batch.timestamp,
             size: batch.size,
             records,
+            _room: self.backlog.take(batch.size),
         });
         let _ = self.desk.send(Event::Committed(batch.clone()));
         let _ = self.follower.send(News::Committed(batch));

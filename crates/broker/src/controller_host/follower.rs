@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{error, info};
 
 use super::assignments;
+use super::backlog::Backlog;
 use super::channel::Channel;
 use super::ear::Batch;
 use crate::network::wall_ms;
@@ -98,6 +99,7 @@ pub(super) struct Follower {
     writing: Arc<AtomicBool>,
     /// Set once a record could not be replayed: the image stays where it is.
     broken: bool,
+    backlog: Arc<Backlog>,
 }
 
 impl Follower {
@@ -108,6 +110,7 @@ impl Follower {
         broker_epoch: Arc<AtomicI64>,
         shown: Shown,
         rules: SnapshotRules,
+        backlog: Arc<Backlog>,
     ) -> Follower {
         Follower {
             node,
@@ -119,6 +122,7 @@ impl Follower {
             since: SinceSnapshot { rules, bytes: 0, begun: Instant::now() },
             writing: Arc::default(),
             broken: false,
+            backlog,
         }
     }
 
@@ -129,7 +133,10 @@ impl Follower {
             while let Ok(next) = inbox.try_recv() {
                 self.take(next);
             }
-            self.publish();
+            // Each time costs a walk over what has changed, and whatever is opened for it keeps the decoder waiting.
+            if !self.backlog.is_held() {
+                self.publish();
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use ottla_raft::{Endpoints, HostPort, VersionRange, VoterSet};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use super::backlog::Backlog;
 use super::channel::Channel;
 use super::desk::{Desk, Periods};
 use super::ear::Ear;
@@ -77,7 +78,8 @@ impl ControllerHost {
         let alone = replica.raft.static_voters.is_empty() && replica.raft.bootstrap.is_empty();
         let (events, desk_inbox) = mpsc::channel();
         let (news, follower_inbox) = mpsc::channel();
-        let ear = Ear::new(events.clone(), news, Arc::downgrade(node));
+        let backlog = Arc::<Backlog>::default();
+        let ear = Ear::new(events.clone(), news, Arc::downgrade(node), backlog.clone());
         let (wire, sender) = transport::channel(config);
         let peers = sender.peers();
         let (driver, quorum) =
@@ -87,6 +89,7 @@ impl ControllerHost {
                     metadata_log.display()
                 ))
             })?;
+        backlog.wake(quorum.clone());
         let stop_quorum = |driver: Driver| {
             let _ = quorum.shutdown(STOP_MS);
             let _ = driver.join();
@@ -119,6 +122,7 @@ impl ControllerHost {
             broker_epoch.clone(),
             shown.clone(),
             rules,
+            backlog,
         );
         let controller = Controller::new(settings(config, node.cluster_id()), Box::new(config_rules(node)));
         let seed = Uuid::new_v4().as_u128() as u64;

@@ -59,7 +59,7 @@ impl Host {
         let log_dir = LogDir::open(directory, DirOptions::default()).expect("a directory");
         let (limits, retention) = (LogLimits::default(), Retention::default());
         let replica = ReplicaConfig { log_dir, clean: false, raft, limits, retention, seed: 1 };
-        let ear = Ear::new(events.clone(), sender, Weak::new());
+        let ear = Ear::new(events.clone(), sender, Weak::new(), Arc::default());
         let (driver, quorum) = Driver::start(DriverConfig::new(replica), ear, Nobody).expect("a quorum");
         let file =
             b"process.roles=broker,controller\nnode.id=1\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n\

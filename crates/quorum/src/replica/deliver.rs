@@ -9,8 +9,8 @@ use crate::batches::{self, Decoded};
 use crate::handle::ProposeError;
 use crate::listener::{Committed, Leadership, Listener, Transport};
 
-/// How much of the log is read at a time.
-const READ_BYTES: usize = 4 * 1024 * 1024;
+/// How much of the log is read at a time: the listener is asked for room before each.
+const READ_BYTES: usize = 256 * 1024;
 
 impl<L: Listener, T: Transport> Replica<L, T> {
     pub(super) fn leader_changed(&mut self, change: LeaderAndEpoch) {
@@ -45,7 +45,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         }
     }
 
-    /// Gives the listener everything up to the high watermark, then answers the proposals in it.
+    /// Gives the listener everything up to the high watermark, as far as it has room, then answers the proposals in it.
     pub(super) fn deliver(&mut self, high_watermark: Offset) -> Result<(), QuorumError> {
         self.load_snapshot_if_needed(high_watermark)?;
         while self.delivered < high_watermark {
@@ -54,12 +54,12 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             }
             match self.tail.pop_front_if(|batch| batch.base_offset == self.delivered) {
                 Some(batch) => self.commit(batch),
+                None if !self.listener.has_room() => break,
                 None => self.deliver_from_log(high_watermark)?,
             }
         }
-        while let Some(waiting) =
-            self.waiting.pop_front_if(|waiting| waiting.proposed.last_offset < high_watermark)
-        {
+        let seen = high_watermark.min(self.delivered);
+        while let Some(waiting) = self.waiting.pop_front_if(|waiting| waiting.proposed.last_offset < seen) {
             self.settled.push((waiting.done, Ok(waiting.proposed)));
         }
         self.activate();

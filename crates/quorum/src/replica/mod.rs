@@ -90,6 +90,8 @@ pub struct Replica<L, T> {
     next_request: u64,
     /// Offset the listener needs next; -1 before anything was given to it.
     delivered: Offset,
+    /// The high watermark that the listener is to be brought to.
+    committed: Offset,
     /// Leadership that was gained but not told: the listener is not there yet.
     gaining: Option<LeaderAndEpoch>,
     stopped: Option<bool>,
@@ -134,6 +136,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             replies: HashMap::new(),
             next_request: 0,
             delivered: -1,
+            committed: -1,
             gaining: None,
             stopped: None,
             told: HashMap::new(),
@@ -348,6 +351,9 @@ impl<L: Listener, T: Transport> Replica<L, T> {
         while let Some(effect) = self.node.poll_effect() {
             self.carry_out(now, effect)?;
         }
+        if self.delivered < self.committed {
+            self.deliver(self.committed)?;
+        }
         Ok(())
     }
 
@@ -394,6 +400,7 @@ impl<L: Listener, T: Transport> Replica<L, T> {
             Effect::Reply { request, response, read } => self.reply(now, request, response, read),
             Effect::HighWatermark(to) => {
                 self.log.set_high_watermark(to);
+                self.committed = to;
                 self.deliver(to)?;
             }
             Effect::LeaderChanged(change) => self.leader_changed(change),

@@ -26,6 +26,8 @@ pub struct Seen {
     pub snapshots: Vec<i64>,
     pub leadership: Vec<Leadership>,
     pub failure: Option<String>,
+    /// With so many batches it has no room for more.
+    pub most: Option<usize>,
 }
 
 #[derive(Clone, Default)]
@@ -47,6 +49,11 @@ impl Listener for Recorder {
         seen.next_offset = end_offset;
         seen.snapshots.push(end_offset);
         Ok(())
+    }
+
+    fn has_room(&mut self) -> bool {
+        let seen = self.0.lock();
+        seen.most.is_none_or(|most| seen.batches.len() < most)
     }
 
     fn commit(&mut self, batch: Committed) {
@@ -152,8 +159,15 @@ impl Node {
     }
 
     pub fn try_start(config: ReplicaConfig, network: &Network) -> Result<Node, QuorumError> {
-        let (recorder, id) = (Recorder::default(), config.raft.node_id);
-        let seen = recorder.0.clone();
+        Node::try_start_telling(Recorder::default(), config, network)
+    }
+
+    pub fn try_start_telling(
+        recorder: Recorder,
+        config: ReplicaConfig,
+        network: &Network,
+    ) -> Result<Node, QuorumError> {
+        let (seen, id) = (recorder.0.clone(), config.raft.node_id);
         let wire = |own| Wire { network: network.clone(), own };
         let (driver, handle) = Driver::start(DriverConfig::new(config), recorder, wire)?;
         network.join(id, handle.clone());

@@ -6,7 +6,7 @@ use ottla_quorum::{BeginSnapshotError, ProposeError, ReplicaConfig, Retention, f
 use ottla_raft::{Request, Response, SnapshotId, VoterSet};
 use std::sync::Arc;
 
-use crate::node::{Network, Node, eventually, fixed, raft, replica_config, voter};
+use crate::node::{Network, Node, Recorder, eventually, fixed, raft, replica_config, voter};
 
 #[test]
 fn a_lone_voter_leads_at_once_and_commits_what_it_is_given() {
@@ -46,6 +46,35 @@ fn a_restart_replays_everything_in_the_next_epoch() {
     assert_eq!((next.base_offset, next.epoch), (5, 2));
     let timestamps: Vec<i64> = node.seen.lock().batches.iter().map(|batch| batch.timestamp).collect();
     assert!(timestamps.is_sorted() && timestamps[0] > 1_600_000_000_000, "wall clock");
+    node.stop();
+}
+
+#[test]
+fn a_listener_without_room_is_given_more_when_it_has_some() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = Node::start(directory.path(), fixed(1, &[1]));
+    let large = "x".repeat(100_000);
+    (0..10).for_each(|_| _ = node.propose(&[&large]));
+    node.stop();
+
+    let recorder = Recorder::default();
+    recorder.0.lock().most = Some(1);
+    let config = replica_config(directory.path(), fixed(1, &[1]));
+    let node = Node::try_start_telling(recorder, config, &Network::default()).expect("the replica opens");
+    let first = node.texts().len();
+    assert!((1..10).contains(&first), "one read and no more: {first}");
+    assert!(!node.is_active(), "it has not seen all that was committed before");
+    let (sender, outcome) = std::sync::mpsc::channel();
+    node.handle.propose(None, vec![Bytes::from_static(b"last")], move |result| _ = sender.send(result));
+    // Every step looks again.
+    assert!(node.handle.request_and_wait("CONTROLLER", Request::DescribeQuorum).is_ok());
+    assert_eq!(node.texts().len(), first, "still no room");
+    assert!(outcome.try_recv().is_err(), "an answer follows what the listener has seen");
+    node.seen.lock().most = None;
+    node.handle.go_on();
+    assert!(outcome.recv().expect("an answer").is_ok());
+    let texts = node.texts();
+    assert!(texts.len() == 11 && texts[10] == "last" && node.is_active());
     node.stop();
 }
 
