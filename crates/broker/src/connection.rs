@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ottla_protocol::{ApiKey, Listener};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::{debug, error, info};
@@ -48,7 +49,7 @@ pub(crate) struct Peer {
     /// A broker passed the client's request on in an envelope.
     pub(crate) forwarded: bool,
     /// The session of the replica that fetches here.
-    pub(crate) standing: RefCell<Option<Rc<RefCell<Standing>>>>,
+    pub(crate) standing: RefCell<Option<Arc<Mutex<Standing>>>>,
 }
 
 impl Peer {

@@ -1,10 +1,12 @@
 //! Incremental fetch sessions (KIP-227): a client names its partitions once, then only what changed crosses the wire.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use uuid::Uuid;
+
+use crate::standing::Standing;
 
 /// The session id that stands for "no session".
 pub(crate) const NO_SESSION: i32 = 0;
@@ -32,13 +34,6 @@ pub(crate) struct Wanted {
     pub(crate) max_bytes: i32,
 }
 
-/// What a session remembers of a partition: the wish, and what the client was told last.
-#[derive(Debug, Clone)]
-struct Entry {
-    wanted: Wanted,
-    told: Option<Told>,
-}
-
 /// The part of a partition's answer that makes it worth telling again when it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -46,102 +41,18 @@ pub(crate) struct Told {
     pub(crate) log_start_offset: i64,
 }
 
-/// One client's session.
-#[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) id: i32,
-    /// The epoch that the next request must carry.
-    next_epoch: i32,
-    uses_ids: bool,
-    entries: Vec<Entry>,
-    places: HashMap<(TopicRef, i32), usize>,
-    last_used_ms: i64,
-    created_ms: i64,
-}
-
-impl Session {
-    fn new(id: i32, uses_ids: bool, now_ms: i64) -> Session {
-        let (entries, places) = (Vec::new(), HashMap::new());
-        Session { id, next_epoch: 1, uses_ids, entries, places, last_used_ms: now_ms, created_ms: now_ms }
-    }
-
-    /// The epoch that the session's next request must carry.
-    pub(crate) fn next_epoch(&self) -> i32 {
-        self.next_epoch
-    }
-
-    fn update(&mut self, wanted: Vec<Wanted>, forgotten: &[(TopicRef, i32)]) {
-        for want in wanted {
-            let key = (want.topic.clone(), want.partition);
-            match self.places.get(&key) {
-                Some(&at) => self.entries[at].wanted = want,
-                None => {
-                    self.places.insert(key, self.entries.len());
-                    self.entries.push(Entry { wanted: want, told: None });
-                }
-            }
-        }
-        let before = self.places.len();
-        for key in forgotten {
-            self.places.remove(key);
-        }
-        if self.places.len() != before {
-            let places = &mut self.places;
-            self.entries.retain(|e| places.contains_key(&(e.wanted.topic.clone(), e.wanted.partition)));
-            for (at, entry) in self.entries.iter().enumerate() {
-                places.insert((entry.wanted.topic.clone(), entry.wanted.partition), at);
-            }
-        }
-    }
-
-    /// The partitions in the order in which they are served next.
-    pub(crate) fn wanted(&self) -> Vec<Wanted> {
-        self.entries.iter().map(|e| e.wanted.clone()).collect()
-    }
-
-    /// Whether the client has to be told of `now`, and remembers that it is. Partitions with data or an error are
-    /// always told; the ones with data move to the end, so that all get their turn.
-    pub(crate) fn tell(&mut self, topic: &TopicRef, partition: i32, now: Option<Told>, always: bool) -> bool {
-        let Some(&at) = self.places.get(&(topic.clone(), partition)) else { return always };
-        let entry = &mut self.entries[at];
-        if !always && entry.told == now {
-            return false;
-        }
-        entry.told = now;
-        true
-    }
-
-    /// Moves the partitions that had data behind the others.
-    pub(crate) fn rotate(&mut self, served: &[(TopicRef, i32)]) {
-        if served.is_empty() || served.len() == self.entries.len() {
-            return;
-        }
-        let served: HashSet<&(TopicRef, i32)> = served.iter().collect();
-        let (mut rest, mut last) = (Vec::with_capacity(self.entries.len()), Vec::with_capacity(served.len()));
-        for entry in self.entries.drain(..) {
-            let key = (entry.wanted.topic.clone(), entry.wanted.partition);
-            if served.contains(&key) { last.push(entry) } else { rest.push(entry) }
-        }
-        rest.append(&mut last);
-        self.entries = rest;
-        for (at, entry) in self.entries.iter().enumerate() {
-            self.places.insert((entry.wanted.topic.clone(), entry.wanted.partition), at);
-        }
-    }
-}
-
 /// What a fetch is to serve.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) wanted: Vec<Wanted>,
-    /// `None` outside of any session.
-    pub(crate) session: Option<Turn>,
+pub(crate) enum Plan {
+    /// These, outside of any session.
+    Alone(Vec<Wanted>),
+    Session(Turn),
 }
 
 /// A request's turn in its session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Turn {
-    pub(crate) session: Arc<Mutex<Session>>,
+    pub(crate) session: Arc<Mutex<Standing>>,
     /// The epoch that the session stands at until the next request comes. Once it stands elsewhere, somebody else has
     /// had an answer.
     pub(crate) next_epoch: i32,
@@ -167,11 +78,18 @@ pub(crate) enum SessionError {
     TopicIdMismatch,
 }
 
-/// The sessions of a node, at most `max.incremental.fetch.session.cache.slots`.
+/// The sessions of consumers on a node, at most `max.incremental.fetch.session.cache.slots`.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     slots: usize,
-    by_id: Mutex<HashMap<i32, Arc<Mutex<Session>>>>,
+    by_id: Mutex<HashMap<i32, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    session: Arc<Mutex<Standing>>,
+    last_used_ms: i64,
+    created_ms: i64,
 }
 
 /// A session that nobody used for this long gives way to a new one; one that is this old, to a larger one (Kafka's
@@ -199,53 +117,65 @@ impl Sessions {
             if id != NO_SESSION {
                 self.by_id.lock().remove(&id);
             }
-            let without = epoch == FINAL_EPOCH || wanted.is_empty() || is_too_large(wanted.len(), most);
-            let session = if without { None } else { self.begin(&wanted, uses_ids, now_ms, random) };
-            return Ok(match session {
-                // Without what the request names twice.
+            if epoch == FINAL_EPOCH || wanted.is_empty() || is_too_large(wanted.len(), most) {
+                return Ok(Plan::Alone(wanted));
+            }
+            return Ok(match self.begin(wanted.len(), uses_ids, now_ms, random) {
                 Some(session) => {
-                    let wanted = session.lock().wanted();
-                    Plan { wanted, session: Some(Turn { session, next_epoch: 1, first: true }) }
+                    // What the request names twice is served once.
+                    session.lock().update(wanted, &[]);
+                    Plan::Session(Turn { session, next_epoch: 1, first: true })
                 }
-                None => Plan { wanted, session: None },
+                None => Plan::Alone(wanted),
             });
         }
-        let session = self.by_id.lock().get(&id).cloned().ok_or(SessionError::NotFound)?;
-        let (next_epoch, now_wanted) = {
-            let mut session = session.lock();
-            if session.next_epoch != epoch {
+        let session = {
+            let mut by_id = self.by_id.lock();
+            let kept = by_id.get_mut(&id).ok_or(SessionError::NotFound)?;
+            let standing = kept.session.lock();
+            if standing.next_epoch() != epoch {
                 return Err(SessionError::InvalidEpoch);
             }
-            if session.uses_ids != uses_ids {
+            if standing.uses_ids() != uses_ids {
                 return Err(SessionError::TopicIdMismatch);
             }
-            session.next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
-            session.last_used_ms = now_ms;
-            session.update(wanted, forgotten);
-            (session.next_epoch, session.wanted())
+            drop(standing);
+            kept.last_used_ms = now_ms;
+            kept.session.clone()
         };
-        if is_too_large(now_wanted.len(), most) {
+        let (next_epoch, count) = {
+            let mut standing = session.lock();
+            // Another request may have come between the two locks.
+            if standing.next_epoch() != epoch {
+                return Err(SessionError::InvalidEpoch);
+            }
+            standing.advance();
+            standing.update(wanted, forgotten);
+            (standing.next_epoch(), standing.len())
+        };
+        if is_too_large(count, most) {
             self.by_id.lock().remove(&id);
             return Err(SessionError::NotFound);
         }
-        if now_wanted.is_empty() {
+        if count == 0 {
             // Nothing is left to be told of: the session ends.
             self.by_id.lock().remove(&id);
-            return Ok(Plan { wanted: now_wanted, session: None });
+            return Ok(Plan::Alone(Vec::new()));
         }
-        Ok(Plan { wanted: now_wanted, session: Some(Turn { session, next_epoch, first: false }) })
+        Ok(Plan::Session(Turn { session, next_epoch, first: false }))
     }
 
+    /// Makes a session for `count` partitions, if there is room for one.
     fn begin(
         &self,
-        wanted: &[Wanted],
+        count: usize,
         uses_ids: bool,
         now_ms: i64,
         mut random: impl FnMut() -> i32,
-    ) -> Option<Arc<Mutex<Session>>> {
+    ) -> Option<Arc<Mutex<Standing>>> {
         let mut by_id = self.by_id.lock();
         if by_id.len() >= self.slots {
-            let evicted = evicted(&by_id, wanted.len(), now_ms)?;
+            let evicted = evicted(&by_id, count, now_ms)?;
             by_id.remove(&evicted);
         }
         let id = loop {
@@ -254,10 +184,8 @@ impl Sessions {
                 break id;
             }
         };
-        let mut session = Session::new(id, uses_ids, now_ms);
-        session.update(wanted.to_vec(), &[]);
-        let session = Arc::new(Mutex::new(session));
-        by_id.insert(id, session.clone());
+        let session = Arc::new(Mutex::new(Standing::new(id, uses_ids)));
+        by_id.insert(id, Kept { session: session.clone(), last_used_ms: now_ms, created_ms: now_ms });
         Some(session)
     }
 }
@@ -268,14 +196,13 @@ fn is_too_large(partitions: usize, most: impl FnOnce() -> usize) -> bool {
 
 /// The session that gives way to a new one of `size` partitions: one that is not used any more, else the smallest of
 /// the old ones, if it is smaller.
-fn evicted(by_id: &HashMap<i32, Arc<Mutex<Session>>>, size: usize, now_ms: i64) -> Option<i32> {
-    let all = || by_id.values().map(|session| session.lock());
-    let (last_used_ms, stalest) = all().map(|s| (s.last_used_ms, s.id)).min()?;
+fn evicted(by_id: &HashMap<i32, Kept>, size: usize, now_ms: i64) -> Option<i32> {
+    let (last_used_ms, stalest) = by_id.iter().map(|(id, kept)| (kept.last_used_ms, *id)).min()?;
     if now_ms - last_used_ms > EVICT_AFTER_MS {
         return Some(stalest);
     }
-    let old = all().filter(|s| now_ms - s.created_ms > EVICT_AFTER_MS);
-    let (smallest, id) = old.map(|s| (s.entries.len(), s.id)).min()?;
+    let old = by_id.iter().filter(|(_, kept)| now_ms - kept.created_ms > EVICT_AFTER_MS);
+    let (smallest, id) = old.map(|(id, kept)| (kept.session.lock().len(), *id)).min()?;
     (size > smallest).then_some(id)
 }
 
@@ -295,8 +222,21 @@ mod tests {
         }
     }
 
-    fn numbers(wanted: &[Wanted]) -> Vec<i32> {
-        wanted.iter().map(|w| w.partition).collect()
+    /// What the answer would look at, with the offsets it begins at.
+    fn looked(plan: &Plan) -> Vec<(i32, i64)> {
+        let Plan::Session(turn) = plan else { panic!("{plan:?}") };
+        let seen = std::cell::RefCell::new(Vec::new());
+        let mut session = turn.session.lock();
+        let look = session.look(
+            1000,
+            |want| {
+                seen.borrow_mut().push((want.partition, want.fetch_offset));
+                Err(ottla_protocol::ErrorCode::NotLeaderOrFollower)
+            },
+            |_, _, _, _| unreachable!("none is found"),
+        );
+        session.tell(look, turn.first);
+        seen.into_inner()
     }
 
     fn plan(
@@ -323,28 +263,24 @@ mod tests {
     }
 
     fn begun(plan: Result<Plan, SessionError>) -> Option<i32> {
-        plan.unwrap().session.map(|turn| turn.session.lock().id)
+        match plan.unwrap() {
+            Plan::Session(turn) => Some(turn.session.lock().id()),
+            Plan::Alone(_) => None,
+        }
     }
 
     #[test]
     fn a_session_begins_goes_on_and_ends() {
         let sessions = Sessions::new(2);
         let first = plan(&sessions, (0, 0), &[(0, 5), (1, 6), (1, 6)], &[], 0).unwrap();
-        assert_eq!(numbers(&first.wanted), [0, 1], "what is named twice is served once");
-        let turn = first.session.unwrap();
+        assert_eq!(looked(&first), [(0, 5), (1, 6)], "what is named twice is served once");
+        let Plan::Session(turn) = first else { panic!("a session begins") };
         assert!(turn.first && turn.next_epoch == 1);
-        assert_eq!(turn.session.lock().id, 7);
-        let topic = TopicRef::Name("t".into());
-        let told = Some(Told { high_watermark: 5, log_start_offset: 0 });
-        assert!(turn.session.lock().tell(&topic, 0, told, false));
-        assert!(!turn.session.lock().tell(&topic, 0, told, false));
+        assert_eq!(turn.session.lock().id(), 7);
         let next = plan(&sessions, (7, 1), &[(2, 0), (0, 9)], &[1], 1).unwrap();
-        assert_eq!(numbers(&next.wanted), [0, 2]);
-        assert_eq!(next.wanted[0].fetch_offset, 9);
-        let turn = next.session.unwrap();
+        assert_eq!(looked(&next), [(0, 9), (2, 0)]);
+        let Plan::Session(turn) = next else { panic!("the session goes on") };
         assert!(!turn.first && turn.session.lock().next_epoch() == turn.next_epoch);
-        turn.session.lock().rotate(&[(topic, 0)]);
-        assert_eq!(numbers(&turn.session.lock().wanted()), [2, 0]);
         assert_eq!(plan(&sessions, (7, 5), &[], &[], 2).err(), Some(SessionError::InvalidEpoch));
         let by_id = Ask { id: 7, epoch: 2, uses_ids: true, wanted: vec![], forgotten: &[] };
         let by_id = sessions.plan(by_id, 2, || 0, || 8);
@@ -379,7 +315,7 @@ mod tests {
         let sessions = Sessions::new(9);
         let many: Vec<(i32, i64)> = (0..=ALWAYS_PARTITIONS as i32).map(|p| (p, 0)).collect();
         let whole = plan(&sessions, (0, 0), &many, &[], 0).unwrap();
-        assert!(whole.session.is_none() && whole.wanted.len() == many.len(), "served, but not remembered");
+        assert!(matches!(whole, Plan::Alone(wanted) if wanted.len() == many.len()), "served, not remembered");
         assert_eq!(begun(plan(&sessions, (0, 0), &many[1..], &[], 0)), Some(7));
         assert_eq!(plan(&sessions, (7, 1), &many[..1], &[], 0).err(), Some(SessionError::NotFound));
     }

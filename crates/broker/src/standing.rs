@@ -1,12 +1,13 @@
-//! The session of a replica that fetches (KIP-227), as its leader keeps it: it stands between two requests, and only
-//! partitions that something happened to are looked at.
+//! A fetch session (KIP-227) as it stands between two requests: only partitions that something happened to are looked at.
 //!
 //! A follower of a leader of many thousand partitions asks for all of them, twice a second at least, and of most there
-//! is nothing to say. So each partition of the session is watched ([`Watch`]): a request costs what has changed since
-//! the one before, not what there is. Looked at are the partitions that the request names, those that moved, and those
-//! of which more is to come: records that had no room, errors, a follower that is to come into the ISR.
+//! is nothing to say; so does a consumer of many. So each partition of the session is watched ([`Watch`]): a request
+//! costs what has changed since the one before, not what there is. Looked at are the partitions that the request names,
+//! those that moved, and those of which more is to come: records that had no room, errors, a follower that is to come
+//! into the ISR.
 //!
-//! The session belongs to its connection: a follower that connects anew begins anew, as Kafka's do.
+//! A replica's session belongs to its connection: a follower that connects anew begins anew, as Kafka's do. A consumer's
+//! is kept by its id ([`crate::fetch_session`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -29,9 +30,11 @@ struct Entry {
     watched: Weak<Partition>,
     /// Whether it stands in the list.
     is_listed: bool,
+    /// Whether the last answer had records of it: the others go first then.
+    was_served: bool,
 }
 
-/// A replica's session.
+/// A session: a replica's, or a consumer's.
 #[derive(Debug)]
 pub(crate) struct Standing {
     id: i32,
@@ -45,7 +48,17 @@ pub(crate) struct Standing {
     list: Vec<u32>,
     /// To be looked at for the answer after that.
     again: Vec<u32>,
+    /// The same, behind all others: their records were in the last answer.
+    served: Vec<u32>,
     hot: Arc<Hot>,
+    manner: Option<Manner>,
+}
+
+/// How a client reads, apart from where. What was settled for one manner is not for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) committed: bool,
+    pub(crate) from_followers: bool,
 }
 
 /// What one look at a partition brought.
@@ -59,6 +72,10 @@ pub(crate) struct Look {
     pub(crate) bytes: usize,
     /// Whether something besides bytes is worth an answer at once.
     pub(crate) urgent: bool,
+    /// Whether one of the reads has stopped at the end of a segment with more behind it.
+    pub(crate) is_cut_short: bool,
+    /// Partitions that do not exist.
+    pub(crate) missing: usize,
     /// Whether the follower does not know how far the high watermark is.
     pub(crate) owes_watermark: bool,
 }
@@ -81,7 +98,9 @@ impl Standing {
             places: HashMap::new(),
             list: Vec::new(),
             again: Vec::new(),
+            served: Vec::new(),
             hot: Arc::default(),
+            manner: None,
         }
     }
 
@@ -113,12 +132,25 @@ impl Standing {
         self.next_epoch = self.next_epoch.checked_add(1).unwrap_or(1);
     }
 
+    /// All partitions are looked at for the next answer if this request reads in another manner than the one before.
+    pub(crate) fn read_in(&mut self, manner: Manner) {
+        if self.manner.replace(manner).is_some_and(|before| before != manner) {
+            self.list_all();
+        }
+    }
+
+    /// All partitions are looked at for the next answer: what is to be said depends on more than on them.
+    pub(crate) fn list_all(&mut self) {
+        (0..self.entries.len() as u32).for_each(|place| self.list(place));
+    }
+
     /// Takes what a request says: these are wanted, or wanted otherwise; those are not any more.
     pub(crate) fn update(&mut self, wanted: Vec<Wanted>, forgotten: &[(TopicRef, i32)]) {
         // What could not be served goes first, then what moves, then what has just been served.
         let again = std::mem::take(&mut self.again);
         again.into_iter().for_each(|place| self.list(place));
         self.gather();
+        let served = std::mem::take(&mut self.served);
         for want in wanted {
             let key = (want.topic.clone(), want.partition);
             let place = match self.places.get(&key) {
@@ -134,15 +166,27 @@ impl Standing {
                         watch: Watch::new(place, &self.hot),
                         watched: Weak::new(),
                         is_listed: false,
+                        was_served: false,
                     });
                 }
             }
-            self.list(place);
+            if self.entries[place as usize].as_ref().is_some_and(|entry| !entry.was_served) {
+                self.list(place);
+            }
+        }
+        for place in served {
+            if let Some(Some(entry)) = self.entries.get_mut(place as usize) {
+                entry.was_served = false;
+                self.list(place);
+            }
         }
         for key in forgotten {
             let Some(place) = self.places.remove(key) else { continue };
             if let Some(entry) = self.entries[place as usize].take() {
                 entry.watch.close();
+                if entry.is_listed {
+                    self.list.retain(|listed| *listed != place);
+                }
             }
             self.free.push(place);
         }
@@ -188,7 +232,11 @@ impl Standing {
         for &place in &self.list {
             let Some(entry) = &mut self.entries[place as usize] else { continue };
             let left = max_bytes - look.bytes.min(max_bytes);
-            let found = find(&entry.wanted).and_then(|partition| {
+            let found = find(&entry.wanted);
+            let is_missing =
+                matches!(found, Err(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId));
+            look.missing += usize::from(is_missing);
+            let found = found.and_then(|partition| {
                 if entry.watched.as_ptr() != Arc::as_ptr(&partition) {
                     partition.waiters().watch(&entry.watch);
                     entry.watched = Arc::downgrade(&partition);
@@ -199,11 +247,11 @@ impl Standing {
             match &found {
                 Ok(read) => {
                     look.bytes += read.slice.as_ref().map_or(0, Slice::len);
-                    look.urgent |= read.diverging.is_some();
+                    look.urgent |= read.diverging.is_some() || read.nearer.is_some();
                     look.owes_watermark |= read.owes_watermark;
+                    look.is_cut_short |= read.is_cut_short;
                 }
-                // Whatever is wrong, a follower asks again by itself, later.
-                Err(_) => look.urgent = true,
+                Err(_) => look.urgent |= !is_missing,
             }
             look.reads.push((place, found));
         }
@@ -215,7 +263,8 @@ impl Standing {
         self.list.clear();
         for (place, read) in &look.reads {
             let Some(entry) = &mut self.entries[*place as usize] else { continue };
-            if whole || read.as_ref().is_ok_and(|read| read.behind || entry.told != Some(told(read))) {
+            // Of what is missing the answer has to say so.
+            if whole || read.as_ref().map_or(true, |read| read.behind || entry.told != Some(told(read))) {
                 self.list.push(*place);
                 continue;
             }
@@ -233,15 +282,21 @@ impl Standing {
         for (place, read) in look.reads {
             let Some(entry) = &mut self.entries[place as usize] else { continue };
             entry.is_listed = false;
-            let now = read.as_ref().ok().map(told);
+            // After a cut the reader knows no watermark any more.
+            let now = read.as_ref().ok().filter(|read| read.diverging.is_none()).map(told);
+            let has_data =
+                read.as_ref().is_ok_and(|read| read.slice.as_ref().is_some_and(|slice| !slice.is_empty()));
             let (news, more) = match &read {
-                Ok(read) => {
-                    let has_data = read.slice.as_ref().is_some_and(|slice| !slice.is_empty());
-                    (has_data || read.diverging.is_some(), read.behind || read.joining)
-                }
+                Ok(read) => (
+                    has_data || read.diverging.is_some() || read.nearer.is_some(),
+                    read.behind || read.joining,
+                ),
                 Err(_) => (true, true),
             };
-            if news || more {
+            if has_data {
+                entry.was_served = true;
+                self.served.push(place);
+            } else if news || more {
                 self.again.push(place);
             }
             if whole || news || entry.told != now {

@@ -49,6 +49,11 @@ impl Hot {
         std::mem::take(&mut *self.places.lock())
     }
 
+    /// Lets another one that sleeps here look.
+    pub(crate) fn pass_on(&self) {
+        self.any.notify_one();
+    }
+
     /// Sleeps until there is a place.
     pub(crate) async fn woken(&self) {
         while self.places.lock().is_empty() {

@@ -1,7 +1,8 @@
-//! Fetch (key 1) for consumers and replicas: sessions, min and max bytes, isolation, and the wait for bytes that are not there yet.
+//! Fetch (key 1) for consumers and replicas: min and max bytes, isolation, and the wait for bytes that are not there yet.
+//! Here without a session, in [`session`] within one.
 
 mod answer;
-mod replica;
+mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,14 @@ use ottla_protocol::messages::{FetchRequestView, FetchResponse};
 use uuid::Uuid;
 
 use crate::dispatch::Call;
-use crate::fetch_session::{Ask, SessionError, TopicRef, Turn, Wanted};
+use crate::fetch_session::{Ask, NO_SESSION, Plan, SessionError, TopicRef, Wanted};
 use crate::handle::find;
 use crate::node::Node;
 use crate::partition::{FetchRead, Partition, Reader};
 use crate::reply::{Outcome, Refusal, Reply, ReplyTo};
+use crate::standing::Manner;
 use crate::wait::Parked;
-use replica::Served;
+use session::Served;
 
 /// The first version that names topics by id (KIP-516).
 const IDS_FROM: i16 = 13;
@@ -27,18 +29,18 @@ const IDS_FROM: i16 = 13;
 const FOLLOWERS_FROM: i16 = 11;
 /// The selector of replicas by rack.
 const BY_RACK: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
-/// What one partition takes while a fetch is served: as it is wanted, here and in its session, as it is read, as it is
-/// answered.
+/// What one partition takes while a fetch is served: as it is wanted, here, in its session and in the answer's parts, as
+/// it is read, as it is answered.
 const PARTITION_BYTES: usize =
-    2 * size_of::<Wanted>() + size_of::<Result<FetchRead, ErrorCode>>() + size_of::<PartitionData>();
+    3 * size_of::<Wanted>() + size_of::<Result<FetchRead, ErrorCode>>() + size_of::<PartitionData>();
 
 /// A fetch whose request has been read: all that is needed to answer it, now or later.
 struct Fetch {
     node: Arc<Node>,
     to: ReplyTo,
     listener_name: Arc<str>,
+    /// What it names; within a session, nothing: that knows it.
     wanted: Vec<Wanted>,
-    turn: Option<Turn>,
     min_bytes: usize,
     max_bytes: usize,
     /// The broker that fetches as a replica, and its epoch.
@@ -59,6 +61,7 @@ struct Look {
     /// Partitions that do not exist. They are no reason to answer at once, or a consumer of a topic that was deleted
     /// would ask without pause.
     missing: usize,
+    is_cut_short: bool,
 }
 
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
@@ -85,7 +88,6 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
         to: call.reply_to(),
         listener_name: call.peer.listener_name.clone(),
         wanted,
-        turn: None,
         min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
         max_bytes,
         replica: (replica_id >= 0).then_some((replica_id, request.replica_state.replica_epoch)),
@@ -97,24 +99,24 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     // Some of the partitions that a client names may be gone; more than there are would be nonsense.
     let most = || 2 * node.partitions().count();
     let wait_ms = request.max_wait_ms.max(0) as u64;
-    if let Some(replica) = fetch.replica {
-        let ask = replica::Ask { id, epoch, uses_ids, forgotten: &forgotten, most: most() };
-        match replica::serve(call.peer, fetch, &ask, replica, wait_ms)? {
-            Served::Outcome(outcome) => return Ok(outcome),
-            Served::Refused(error) => return refuse(call, error),
-            Served::Alone(alone) => fetch = alone,
-        }
-    } else {
-        let wanted = std::mem::take(&mut fetch.wanted);
-        let ask = Ask { id, epoch, uses_ids, wanted, forgotten: &forgotten };
-        match node.sessions().plan(ask, call.now_ms(), most, || Uuid::new_v4().as_u128() as i32) {
-            Ok(plan) => (fetch.wanted, fetch.turn) = (plan.wanted, plan.session),
-            Err(error) => return refuse(call, error),
-        }
+    let wanted = std::mem::take(&mut fetch.wanted);
+    let ask = Ask { id, epoch, uses_ids, wanted, forgotten: &forgotten };
+    let random = || Uuid::new_v4().as_u128() as i32;
+    let planned = match fetch.replica {
+        Some(_) => session::plan_replica(call.peer, ask, most(), random),
+        None => node.sessions().plan(ask, call.now_ms(), most, random),
+    };
+    match planned {
+        Ok(Plan::Alone(wanted)) => fetch.wanted = wanted,
+        Ok(Plan::Session(turn)) => match session::serve(fetch, turn, wait_ms)? {
+            Served::Now(reply) => return Ok(Outcome::Reply(reply)),
+            Served::Later(pending) => return Ok(Outcome::Later(pending)),
+        },
+        Err(error) => return refuse(call, error),
     }
     let look = fetch.look(true);
     if wait_ms == 0 || look.missing == fetch.wanted.len() || fetch.is_enough(&look) {
-        return fetch.answer(look).map(Outcome::Reply);
+        return fetch.answer_alone(look).map(Outcome::Reply);
     }
     let missing = look.missing;
     drop(look);
@@ -174,14 +176,58 @@ impl Fetch {
         }
     }
 
-    /// Reads every partition once, within the limits. The first look of a replica's fetch says how far it is.
-    fn look(&self, first: bool) -> Look {
+    fn manner(&self) -> Manner {
+        Manner { committed: self.read_committed, from_followers: self.from_followers }
+    }
+
+    /// Reads one partition. The first look of a replica's fetch says how far it is; a client's counts as one request,
+    /// however often it is looked at.
+    fn read(
+        &self,
+        want: &Wanted,
+        partition: &Arc<Partition>,
+        left: usize,
+        at_least_one: bool,
+        first: bool,
+    ) -> Result<FetchRead, ErrorCode> {
         let reader = match self.replica {
             Some((id, broker_epoch)) => Reader::Replica { id, broker_epoch, counts: first },
-            None => Reader::Client { committed: self.read_committed, from_followers: self.from_followers },
+            None => {
+                let Manner { committed, from_followers } = self.manner();
+                Reader::Client { committed, from_followers }
+            }
         };
-        let mut look =
-            Look { reads: Vec::with_capacity(self.wanted.len()), bytes: 0, urgent: false, missing: 0 };
+        let read = partition.fetch(want, left, at_least_one, reader);
+        if self.replica.is_none() {
+            let traffic = partition.traffic();
+            if first {
+                traffic.fetch_requests.add(1);
+            }
+            // What a client may do wrong is no failure of this broker (Kafka's `failedFetchRequestRate`).
+            if matches!(read, Err(ErrorCode::KafkaStorageError | ErrorCode::UnknownServerError)) {
+                traffic.failed_fetch_requests.add(1);
+            }
+        }
+        let mut read = FetchRead { from: Some(partition.clone()), ..read? };
+        if !self.rack.is_empty() {
+            read.nearer = partition.preferred_read_replica(want.fetch_offset, &self.rack);
+            if read.nearer.is_some() {
+                // The consumer reads there from now on; here it gets nothing.
+                read.slice = None;
+            }
+        }
+        Ok(read)
+    }
+
+    /// Reads every partition once, within the limits.
+    fn look(&self, first: bool) -> Look {
+        let mut look = Look {
+            reads: Vec::with_capacity(self.wanted.len()),
+            bytes: 0,
+            urgent: false,
+            missing: 0,
+            is_cut_short: false,
+        };
         for want in &self.wanted {
             let left = self.max_bytes - look.bytes.min(self.max_bytes);
             // The first batch is given even when it is larger than every limit, so that a consumer can go on.
@@ -190,12 +236,12 @@ impl Fetch {
             let is_missing =
                 matches!(found, Err(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId));
             look.missing += usize::from(is_missing);
-            let read =
-                found.and_then(|partition| self.read(partition, want, left, at_least_one, reader, first));
+            let read = found.and_then(|partition| self.read(want, &partition, left, at_least_one, first));
             match &read {
                 Ok(read) => {
                     look.bytes += read.slice.as_ref().map_or(0, Slice::len);
-                    look.urgent |= read.diverging.is_some() || read.owes_watermark;
+                    look.urgent |= read.diverging.is_some() || read.owes_watermark || read.nearer.is_some();
+                    look.is_cut_short |= read.is_cut_short;
                 }
                 // A replica that asks for what this leader does not know yet asks again by itself.
                 Err(_) => look.urgent |= !is_missing || self.replica.is_some(),
@@ -205,40 +251,14 @@ impl Fetch {
         look
     }
 
-    /// Reads one partition. It counts as one request to it, however often it is looked at.
-    fn read(
-        &self,
-        partition: Arc<Partition>,
-        want: &Wanted,
-        left: usize,
-        at_least_one: bool,
-        reader: Reader,
-        first: bool,
-    ) -> Result<FetchRead, ErrorCode> {
-        let read = partition.fetch(want, left, at_least_one, reader);
-        let traffic = partition.traffic();
-        if first {
-            traffic.fetch_requests.add(1);
-        }
-        // What a client may do wrong is no failure of this broker (Kafka's `failedFetchRequestRate`).
-        if matches!(read, Err(ErrorCode::KafkaStorageError | ErrorCode::UnknownServerError)) {
-            traffic.failed_fetch_requests.add(1);
-        }
-        read.map(|read| FetchRead { from: Some(partition), ..read })
-    }
-
     /// Whether there is reason to answer now.
     fn is_enough(&self, look: &Look) -> bool {
-        look.urgent || look.bytes >= self.min_bytes || (look.bytes > 0 && self.is_cut_short(look))
+        look.urgent || look.bytes >= self.min_bytes || look.is_cut_short
     }
 
-    /// Whether one of the reads has stopped at the end of a segment with more behind it.
-    fn is_cut_short(&self, look: &Look) -> bool {
-        self.wanted.iter().zip(&look.reads).any(|(want, read)| {
-            let has_data = read.as_ref().is_ok_and(|r| r.slice.as_ref().is_some_and(|s| !s.is_empty()));
-            has_data
-                && self.find(want).is_ok_and(|partition| partition.more_behind_segment(want.fetch_offset))
-        })
+    fn answer_alone(&self, look: Look) -> Result<Reply, Refusal> {
+        let parts = self.wanted.iter().zip(look.reads).map(|(want, read)| (want.clone(), read));
+        self.answer(parts, NO_SESSION)
     }
 
     /// Sleeps until there are enough bytes or the time is up. `missing` partitions did not exist at the beginning.
@@ -253,12 +273,11 @@ impl Fetch {
             }
             let look = self.look(false);
             if look.missing > missing || self.is_enough(&look) {
-                return self.answer(look);
+                return self.answer_alone(look);
             }
             drop(look);
             if tokio::time::timeout_at(deadline, parked.woken()).await.is_err() {
-                let look = self.look(false);
-                return self.answer(look);
+                return self.answer_alone(self.look(false));
             }
         }
     }

@@ -30,6 +30,11 @@ pub(crate) struct FetchRead {
     pub(crate) behind: bool,
     /// Whether the replica that reads is not in sync: each of its fetches may bring it in.
     pub(crate) joining: bool,
+    /// Whether the slice ends with its segment and there is more behind it. A fetch that waited for more bytes would
+    /// wait in vain: one read never goes from one segment into the next.
+    pub(crate) is_cut_short: bool,
+    /// The replica that the consumer had better read from (KIP-392).
+    pub(crate) nearer: Option<i32>,
     /// The partition, where what was read of it is still to be counted.
     pub(crate) from: Option<Arc<Partition>>,
 }
@@ -87,6 +92,8 @@ impl Partition {
             owes_watermark,
             behind: false,
             joining,
+            is_cut_short: false,
+            nearer: None,
             from: None,
         };
         let (up_to, until) = match reader {
@@ -115,6 +122,8 @@ impl Partition {
         }
         if !fetched.first_incomplete {
             read.aborted = fetched.aborted.iter().map(|a| (a.producer_id, a.first_offset)).collect();
+            read.is_cut_short = !fetched.slice.is_empty()
+                && log.segments().last().is_some_and(|(base, _)| want.fetch_offset < base);
             read.slice = Some(fetched.slice);
         }
         Ok(read)
@@ -178,13 +187,6 @@ impl Partition {
         let racks: Vec<_> = leader.replicas().iter().map(|id| (*id, self.neighbours.rack(*id))).collect();
         let rack_of = |id| racks.iter().find(|(known, _)| *known == id).and_then(|(_, rack)| rack.as_deref());
         leader.preferred_read_replica(fetch_offset, rack, rack_of, &*self.neighbours)
-    }
-
-    /// Whether a read from `offset` stops at the end of a segment although there is more behind it. A fetch that
-    /// waited for more bytes would wait in vain: one read never goes from one segment into the next.
-    pub(crate) fn more_behind_segment(&self, offset: i64) -> bool {
-        let state = self.state.lock();
-        state.log.as_ref().and_then(|log| log.segments().last()).is_some_and(|(base, _)| offset < base)
     }
 
     fn unreadable(&self, error: &ottla_log::Error) -> ErrorCode {

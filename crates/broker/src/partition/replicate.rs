@@ -92,9 +92,10 @@ impl Partition {
         let State { role, log, .. } = &mut *state;
         let Role::Follows(follower) = role else { return };
         let log = log.as_ref().expect("PARTITION-3 a closed partition is not used");
+        let start = log.log_start();
         let step = follower.fetched(asked, answer, |epoch| log.end_of_epoch(epoch), now_ms);
         self.carry_out(&mut state, step, records);
-        let moved = self.show_high_watermark(&state);
+        let moved = self.show_high_watermark(&state) | (state.log().log_start() != start);
         drop(state);
         if moved {
             self.waiters.wake_all();
@@ -117,6 +118,8 @@ impl Partition {
         let step = follower.offset_answered(asked, answer, self.neighbours.now_ms());
         self.carry_out(&mut state, step, &[]);
         self.show_high_watermark(&state);
+        drop(state);
+        self.waiters.wake_all();
     }
 
     fn carry_out(&self, state: &mut State, step: Step, records: &[u8]) {

@@ -144,6 +144,8 @@ impl Partition {
             }
             Role::Follows(follower) if follower.log().start < start => {
                 follower.log_start_raised(start);
+                // Consumers that read here look only at partitions that moved.
+                self.waiters.wake_all();
                 // The leader is to know.
                 return self.neighbours.followers_changed(self);
             }

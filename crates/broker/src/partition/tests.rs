@@ -66,7 +66,8 @@ fn open(path: &Path, id: i32, topic_id: Uuid) -> Replica {
     let node = config(path, id);
     let dir = dirs::open(&node).expect("the directories").all.remove(0);
     let config = Arc::new(node.topic_defaults.clone());
-    let opened = Partition::open(&dir, 0, "t", topic_id, 0, config.clone(), 86_400_000, 0, &neighbours(id));
+    let opened =
+        Partition::open(&dir, 0, "t", topic_id, 0, config.clone(), 86_400_000, 0, &neighbours(id));
     Replica { id, partition: Arc::new(opened.expect("opened")), dir, config }
 }
 
@@ -76,10 +77,37 @@ pub(crate) fn partitions(count: i32) -> (TempDir, Vec<Arc<Partition>>) {
     let first = open(path.path(), 1, TOPIC);
     let others = (1..count).map(|index| {
         let (dir, config) = (&first.dir, first.config.clone());
-        Partition::open(dir, 0, "t", TOPIC, index, config, 86_400_000, 0, &neighbours(1)).expect("opened")
+        Partition::open(dir, 0, "t", TOPIC, index, config, 86_400_000, 0, &neighbours(1))
+            .expect("opened")
     });
     let others: Vec<Arc<Partition>> = others.map(Arc::new).collect();
     (path, [first.partition].into_iter().chain(others).collect())
+}
+
+/// The same, led by this node alone, each with a record.
+pub(crate) fn led(count: i32) -> (TempDir, Vec<Arc<Partition>>) {
+    let (path, partitions) = partitions(count);
+    let config = Arc::new(config(path.path(), 1).topic_defaults);
+    for partition in &partitions {
+        let assignment = Assignment {
+            leader_epoch: 1,
+            partition_epoch: 1,
+            replicas: vec![1],
+            isr: vec![1],
+            ..Assignment::default()
+        };
+        partition.lead(assignment, config.clone());
+        append(partition, 1, "a record");
+    }
+    (path, partitions)
+}
+
+/// Appends one record; returns the offset behind it.
+pub(crate) fn append(partition: &Arc<Partition>, leader_epoch: i32, value: &str) -> i64 {
+    let mut batch = BatchBuilder::new(0);
+    batch.append(&NewRecord::new(1, None, Some(value.as_bytes())));
+    let appended = partition.append_own(&batch.build(), leader_epoch, 1);
+    appended.unwrap_or_else(|error| panic!("{error:?}")).next_offset
 }
 
 fn three() -> ([TempDir; 3], [Replica; 3]) {
@@ -104,12 +132,8 @@ impl Replica {
         self.partition.follow(leader.id, leader_epoch, self.config.clone());
     }
 
-    /// Appends one record; returns the offset behind it.
     fn append(&self, leader_epoch: i32, value: &str) -> i64 {
-        let mut batch = BatchBuilder::new(0);
-        batch.append(&NewRecord::new(1, None, Some(value.as_bytes())));
-        let appended = self.partition.append_own(&batch.build(), leader_epoch, 1);
-        appended.unwrap_or_else(|error| panic!("{error:?}")).next_offset
+        append(&self.partition, leader_epoch, value)
     }
 
     /// One fetch from `leader` and its answer; what the leader said if that is an error.

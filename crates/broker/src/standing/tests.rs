@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use uuid::Uuid;
 
 use super::*;
-use crate::partition::tests as testing;
+use crate::partition::{Reader, tests as testing};
 
 fn want(partition: i32, fetch_offset: i64) -> Wanted {
     Wanted {
@@ -30,6 +30,8 @@ fn quiet() -> Read {
         owes_watermark: false,
         behind: false,
         joining: false,
+        is_cut_short: false,
+        nearer: None,
         from: None,
     })
 }
@@ -156,4 +158,106 @@ fn what_is_forgotten_is_watched_no_more_and_its_place_is_used_again() {
     assert_eq!(bench.turn(vec![], |_| quiet()).0, [2]);
     bench.partitions[2].waiters().wake_all();
     assert_eq!(bench.turn(vec![], |_| quiet()).0, [2]);
+}
+
+/// A consumer's session over partitions with records.
+struct Consumer {
+    session: Standing,
+    partitions: Vec<Arc<Partition>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Consumer {
+    fn new(count: i32) -> Consumer {
+        let (_dir, partitions) = testing::led(count);
+        let mut session = Standing::new(3, true);
+        session.read_in(Manner { committed: false, from_followers: true });
+        session.update((0..count).map(|at| want(at, 0)).collect(), &[]);
+        Consumer { session, partitions, _dir }
+    }
+
+    /// Looks at what the session holds for worth it, of which the first `there` exist; says at whom.
+    fn look(&mut self, max_bytes: usize, there: usize) -> (Look, Vec<i32>) {
+        let looked = RefCell::new(Vec::new());
+        let reader = Reader::Client { committed: false, from_followers: true };
+        let look = self.session.look(
+            max_bytes,
+            |want| {
+                looked.borrow_mut().push(want.partition);
+                let found = self.partitions[..there].get(want.partition as usize);
+                found.cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
+            },
+            |want, partition, left, at_least_one| partition.fetch(want, left, at_least_one, reader),
+        );
+        (look, looked.into_inner())
+    }
+
+    /// One request with its answer: whom it looked at, and whose records it got.
+    fn turn(&mut self, named: Vec<Wanted>, max_bytes: usize) -> (Vec<i32>, Vec<i32>) {
+        self.session.update(named, &[]);
+        let (look, looked) = self.look(max_bytes, self.partitions.len());
+        let mut parts = self.session.tell(look, false);
+        parts.retain(|part| part.read.as_ref().is_ok_and(|read| read.slice.is_some()));
+        (looked, told(parts))
+    }
+}
+
+#[test]
+fn a_consumer_is_served_by_turns_and_at_the_cost_of_what_moved() {
+    let mut consumer = Consumer::new(3);
+    // Room for one batch of each answer.
+    let (first, second) = (consumer.turn(vec![], 100), consumer.turn(vec![want(0, 1)], 100));
+    assert_eq!(first, (vec![0, 1, 2], vec![0]));
+    assert_eq!(second, (vec![1, 2, 0], vec![1]), "who had nothing goes first");
+    assert_eq!(consumer.turn(vec![want(1, 1)], 100), (vec![2, 1], vec![2]));
+    // Not named: the consumer has not taken these records yet.
+    assert_eq!(consumer.turn(vec![], 100), (vec![2], vec![2]));
+    assert_eq!(consumer.turn(vec![want(2, 1)], 100), (vec![2], vec![]));
+    assert_eq!(consumer.turn(vec![], 100), (vec![], vec![]), "all is read and nothing moves");
+    testing::append(&consumer.partitions[1], 1, "news");
+    assert_eq!(consumer.turn(vec![], 100), (vec![1], vec![1]));
+}
+
+#[test]
+fn what_is_missing_stays_in_sight_and_what_is_deleted_comes_into_it() {
+    let mut consumer = Consumer::new(3);
+    let (look, _) = consumer.look(1000, 2);
+    assert_eq!((look.missing, look.urgent), (1, false), "no reason to answer at once");
+    consumer.session.wait_on(&look, false);
+    let (look, looked) = consumer.look(1000, 2);
+    assert_eq!((look.missing, looked), (1, vec![0, 1, 2]), "what is unread, and what is missing");
+    assert_eq!(told(consumer.session.tell(look, false)), [0, 1, 2]);
+    consumer.turn(vec![want(0, 1), want(1, 1), want(2, 1)], 1000);
+    assert_eq!(consumer.turn(vec![], 1000).0, [0; 0]);
+    consumer.partitions[1].delete(0).unwrap();
+    let (look, looked) = consumer.look(1000, 3);
+    assert_eq!((looked, look.urgent), (vec![1], true), "it is gone");
+    assert_eq!(told(consumer.session.tell(look, false)), [1]);
+}
+
+#[test]
+fn another_manner_of_reading_looks_at_all_anew() {
+    let mut consumer = Consumer::new(2);
+    consumer.turn(vec![want(0, 1), want(1, 1)], 1000);
+    consumer.session.read_in(Manner { committed: false, from_followers: true });
+    assert_eq!(consumer.turn(vec![], 1000).0, [0; 0]);
+    consumer.session.read_in(Manner { committed: true, from_followers: true });
+    assert_eq!(consumer.turn(vec![], 1000).0, [0, 1]);
+}
+
+#[test]
+fn a_nearer_replica_and_a_cut_are_told_each_time() {
+    let mut bench = Bench::new(2);
+    let says = |want: &Wanted| {
+        edited(|read| match want.partition {
+            0 => read.nearer = Some(2),
+            _ => read.diverging = Some((1, 2)),
+        })
+    };
+    let (look, _) = bench.look(says);
+    assert!(look.urgent);
+    bench.session.tell(look, true);
+    assert_eq!(bench.turn(vec![], says).1, [0, 1]);
+    assert_eq!(bench.turn(vec![], |_| quiet()).1, [1], "after a cut the watermark is told");
+    assert_eq!(bench.turn(vec![], |_| quiet()).1, [0; 0]);
 }

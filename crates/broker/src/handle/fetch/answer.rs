@@ -1,4 +1,4 @@
-//! What a fetch is answered with: in a session only what changed, record data as slices of files.
+//! What a fetch is answered with: record data as slices of files.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use ottla_protocol::messages::fetch_response::{
 use ottla_protocol::wire::Records;
 use uuid::Uuid;
 
-use super::{Fetch, Look};
-use crate::fetch_session::{NO_SESSION, Told, TopicRef, Wanted};
+use super::Fetch;
+use crate::fetch_session::{TopicRef, Wanted};
 use crate::partition::FetchRead;
 use crate::reply::{Refusal, Reply};
 
@@ -22,52 +22,24 @@ const LEADER_FROM: i16 = 16;
 const STORAGE_ERROR_FROM: i16 = 6;
 
 impl Fetch {
-    pub(super) fn answer(&self, look: Look) -> Result<Reply, Refusal> {
+    /// The answer that tells of these partitions.
+    pub(super) fn answer(
+        &self,
+        parts: impl Iterator<Item = (Wanted, Result<FetchRead, ErrorCode>)>,
+        session_id: i32,
+    ) -> Result<Reply, Refusal> {
         let mut slices = Vec::new();
         let mut topics: Vec<FetchableTopicResponse> = Vec::new();
-        let mut places: HashMap<&TopicRef, usize> = HashMap::new();
-        let mut served = Vec::new();
+        let mut places: HashMap<TopicRef, usize> = HashMap::new();
         let mut endpoints: Vec<NodeEndpoint> = Vec::new();
-        let mut session = self.turn.as_ref().map(|turn| turn.session.lock());
-        if let (Some(session), Some(turn)) = (&session, &self.turn) {
-            // The client has not waited for this answer: what it knows by now is not known here.
-            if session.next_epoch() != turn.next_epoch {
-                let error_code = ErrorCode::InvalidFetchSessionEpoch.code();
-                return self.to.with(&FetchResponse {
-                    error_code,
-                    session_id: session.id,
-                    ..Default::default()
-                });
-            }
-        }
-        let whole = self.turn.as_ref().is_none_or(|turn| turn.first);
-        for (want, read) in self.wanted.iter().zip(look.reads) {
-            let has_data = read.as_ref().is_ok_and(|r| r.slice.as_ref().is_some_and(|s| !s.is_empty()));
-            let (told, always) = match &read {
-                Ok(read) => {
-                    let told =
-                        Told { high_watermark: read.high_watermark, log_start_offset: read.log_start_offset };
-                    (Some(told), has_data || read.diverging.is_some())
-                }
-                Err(_) => (None, true),
-            };
-            if has_data && session.is_some() {
-                served.push((want.topic.clone(), want.partition));
-            }
-            let tell = match &mut session {
-                Some(session) => session.tell(&want.topic, want.partition, told, always),
-                None => true,
-            };
-            if !tell && !whole {
-                continue;
-            }
+        for (want, read) in parts {
             if let (Some((replica, _)), Ok(read)) = (self.replica, &read)
-                && let Ok(partition) = self.find(want)
+                && let Ok(partition) = self.find(&want)
             {
                 partition.watermark_sent(replica, read.high_watermark);
             }
-            let data = self.partition_data(want, read, &mut slices, &mut endpoints);
-            let place = *places.entry(&want.topic).or_insert_with(|| {
+            let data = self.partition_data(&want, read, &mut slices, &mut endpoints);
+            let place = *places.entry(want.topic.clone()).or_insert_with(|| {
                 let (topic, topic_id) = match &want.topic {
                     TopicRef::Name(name) => (name.to_string(), Uuid::nil()),
                     TopicRef::Id(id) => (String::new(), *id),
@@ -77,20 +49,12 @@ impl Fetch {
             });
             topics[place].partitions.push(data);
         }
-        if let Some(session) = &mut session {
-            session.rotate(&served);
-        }
-        let body = FetchResponse {
-            session_id: session.as_ref().map_or(NO_SESSION, |s| s.id),
-            responses: topics,
-            node_endpoints: endpoints,
-            ..Default::default()
-        };
-        drop(session);
+        let body =
+            FetchResponse { session_id, responses: topics, node_endpoints: endpoints, ..Default::default() };
         self.to.with_slices(&body, slices)
     }
 
-    pub(super) fn partition_data(
+    fn partition_data(
         &self,
         want: &Wanted,
         read: Result<FetchRead, ErrorCode>,
@@ -123,11 +87,7 @@ impl Fetch {
         data.diverging_epoch = read
             .diverging
             .map_or_else(EpochEndOffset::default, |(epoch, end_offset)| EpochEndOffset { epoch, end_offset });
-        if !self.rack.is_empty()
-            && let Some(nearer) =
-                self.find(want).ok().and_then(|p| p.preferred_read_replica(want.fetch_offset, &self.rack))
-        {
-            // The consumer reads there from now on; here it gets nothing.
+        if let Some(nearer) = read.nearer {
             data.preferred_read_replica = nearer;
             return data;
         }
