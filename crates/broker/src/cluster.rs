@@ -14,7 +14,7 @@ use ottla_metadata::{Delta, Image};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::dirs::Dir;
+use crate::dirs::place;
 use crate::disk::in_parallel;
 use crate::network::wall_ms;
 use crate::node::Node;
@@ -133,16 +133,28 @@ impl Node {
         if fresh.is_empty() {
             return;
         }
-        let threads = self.config().log.recovery_threads_per_dir.max(1) as usize * self.dirs().len();
+        let threads = self.config().log.recovery_threads_per_dir.max(1) as usize;
         let mut held = self.held_by_dir();
-        let planned: Vec<_> = fresh
-            .into_iter()
-            .map(|(local, config)| {
-                let dir = self.choose_dir(&local, &held);
-                held[dir] += 1;
-                (local, config, dir)
-            })
-            .collect();
+        let (mut planned, mut unreachable) = (vec![Vec::new(); self.dirs().len()], 0);
+        for (local, config) in fresh {
+            let replica = (&local.topic, local.index);
+            let assigned = local.partition.directory(self.node_id());
+            match place(self.dirs(), self.has_offline_dir(), replica, assigned, &held) {
+                Some(dir) => {
+                    held[dir] += 1;
+                    planned[dir].push((local, config, dir));
+                }
+                None => {
+                    self.partitions().set_offline(local.topic_id, local.index);
+                    unreachable += 1;
+                }
+            }
+        }
+        if unreachable > 0 {
+            warn!(
+                "Skipping creation of {unreachable} logs because there are potentially offline log directories and the logs may already exist there"
+            );
+        }
         in_parallel(planned, threads, |(local, config, dir)| {
             if let Some(partition) = self.open(&local, config.clone(), dir) {
                 act(self, &partition, &local, config);
@@ -175,22 +187,6 @@ impl Node {
             held[partition.dir()] += 1;
         }
         held
-    }
-
-    /// Where a partition lies, or is to lie: where it was found, else where the metadata says, else where there are
-    /// the fewest of those `held`.
-    fn choose_dir(&self, local: &LocalPartition, held: &[usize]) -> usize {
-        let dirs = self.dirs();
-        if let Some(at) = dirs.iter().position(|d| d.holds(&local.topic, local.index)) {
-            return at;
-        }
-        let assigned = local.partition.directory(self.node_id());
-        if let Some(at) = assigned.and_then(|id| dirs.iter().position(|d| d.id() == id)) {
-            return at;
-        }
-        let usable = |(at, dir): &(usize, &Arc<Dir>)| (dir.is_online() && !dir.is_cordoned()).then_some(*at);
-        let candidates: Vec<usize> = dirs.iter().enumerate().filter_map(|pair| usable(&pair)).collect();
-        candidates.into_iter().min_by_key(|&at| held[at]).unwrap_or(0)
     }
 
     fn delete(self: &Arc<Self>, topic: &str, topic_id: Uuid, index: i32, topic_is_gone: bool) {
@@ -243,6 +239,7 @@ impl Node {
                     Err(error) => error!("cannot put stray partition {topic}-{index} aside: {error}"),
                 }
             }
+            dir.forget_closed();
         }
     }
 }

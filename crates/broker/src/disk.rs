@@ -52,33 +52,37 @@ impl DiskPool {
     }
 }
 
-/// Runs `work` on each item, on up to `threads` threads at once, and waits for all.
+/// Runs `work` on each item and waits for all. Each group has up to `threads` threads of its own: groups are log
+/// directories, and a slow disk holds up only its own (Kafka's `num.recovery.threads.per.data.dir`). What comes of the
+/// items is in the order of the groups, and in no order within.
 pub(crate) fn in_parallel<T: Send, R: Send>(
-    items: Vec<T>,
+    groups: Vec<Vec<T>>,
     threads: usize,
     work: impl Fn(T) -> R + Sync,
 ) -> Vec<R> {
-    if items.len() < 2 || threads < 2 {
-        return items.into_iter().map(work).collect();
+    if groups.iter().map(Vec::len).sum::<usize>() < 2 {
+        return groups.into_iter().flatten().map(work).collect();
     }
-    let (count, work) = (items.len(), &work);
-    let queue = Mutex::new(items.into_iter().enumerate());
-    let done = Mutex::new(Vec::with_capacity(count));
+    let work = &work;
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(count) {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().next();
-                    let Some((at, item)) = next else { return };
-                    let result = work(item);
-                    done.lock().push((at, result));
-                }
-            });
+        let mut running = Vec::new();
+        for group in groups {
+            let count = threads.clamp(1, group.len().max(1));
+            let queue = Arc::new(Mutex::new(group.into_iter()));
+            for _ in 0..count {
+                let queue = queue.clone();
+                running.push(scope.spawn(move || {
+                    let next = || queue.lock().next();
+                    std::iter::from_fn(next).map(work).collect::<Vec<R>>()
+                }));
+            }
         }
-    });
-    let mut done = done.into_inner();
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
+        let done = running.into_iter().map(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        done.flatten().collect()
+    })
 }
 
 #[cfg(test)]
@@ -109,10 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn parallel_work_keeps_its_order() {
-        assert_eq!(
-            in_parallel((0..1000).collect(), 4, |n: i32| n * 2),
-            (0..1000).map(|n| n * 2).collect::<Vec<_>>()
-        );
+    fn each_group_has_threads_of_its_own() {
+        let groups = |sizes: &[usize]| sizes.iter().enumerate().map(|(g, n)| vec![g; *n]).collect::<Vec<_>>();
+        // All of them at once, or none would end.
+        let barrier = std::sync::Barrier::new(6);
+        let mut done = in_parallel(groups(&[2, 2, 2]), 2, |group| {
+            barrier.wait();
+            group * 10
+        });
+        assert_eq!(done, [0, 0, 10, 10, 20, 20]);
+        done = in_parallel(groups(&[500, 0, 1]), 3, |group| group);
+        assert_eq!(done.iter().filter(|group| **group == 0).count(), 500);
+        assert_eq!(done.last(), Some(&2));
+        assert_eq!(in_parallel(groups(&[0, 1]), 1, |group| group), [1]);
     }
 }

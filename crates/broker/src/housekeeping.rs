@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ottla_log::{CheckpointEntry, CheckpointKind};
+use ottla_log::{CheckpointEntry, CheckpointKind, ClosedLog};
 use tokio::time::Instant;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::disk::in_parallel;
 use crate::network::wall_ms;
@@ -148,13 +148,16 @@ fn write(node: &Arc<Node>, kind: CheckpointKind, value: fn(&Checkpoints) -> Opti
 }
 
 fn entry(partition: &Partition, offset: i64) -> CheckpointEntry {
-    CheckpointEntry { topic: partition.topic().to_owned(), partition: partition.index(), offset }
+    CheckpointEntry { topic: partition.shared_topic(), partition: partition.index(), offset }
 }
 
 /// Closes every log, writes the last checkpoints, and marks the directories as closed.
 pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
-    let threads = node.config().log.recovery_threads_per_dir.max(1) as usize * node.dirs().len();
-    let partitions = node.partitions().all();
+    let threads = node.config().log.recovery_threads_per_dir.max(1) as usize;
+    let mut partitions: Vec<Vec<Arc<Partition>>> = vec![Vec::new(); node.dirs().len()];
+    for partition in node.partitions().all() {
+        partitions[partition.dir()].push(partition);
+    }
     let closed = in_parallel(partitions, threads, |partition| {
         let closed = partition.close();
         (partition, closed)
@@ -162,10 +165,12 @@ pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
     let mut clean: Vec<bool> = node.dirs().iter().map(|dir| dir.may_be_marked_clean()).collect();
     let mut files: [Vec<Vec<CheckpointEntry>>; 3] =
         std::array::from_fn(|_| node.dirs().iter().map(|_| Vec::new()).collect());
+    let mut logs: Vec<Vec<ClosedLog>> = node.dirs().iter().map(|_| Vec::new()).collect();
     for (partition, closed) in closed {
         match closed {
-            Ok(Some(c)) => {
+            Ok(Some((c, log))) => {
                 let at = partition.dir();
+                logs[at].extend(log);
                 files[0][at].push(entry(&partition, c.recovery_point));
                 files[1][at].push(entry(&partition, c.high_watermark));
                 files[2][at].extend(c.log_start.map(|offset| entry(&partition, offset)));
@@ -191,9 +196,14 @@ pub(crate) fn close_all(node: &Node, broker_epoch: i64) {
             clean[at] &= dir.write_checkpoint(kind, entries);
         }
     }
-    for (dir, clean) in node.dirs().iter().zip(clean) {
-        if clean && let Err(error) = dir.log().mark_clean_shutdown(broker_epoch) {
+    for ((dir, clean), logs) in node.dirs().iter().zip(clean).zip(logs) {
+        if !clean {
+            continue;
+        }
+        if let Err(error) = dir.log().mark_clean_shutdown(broker_epoch) {
             error!("{}: cannot mark the clean shutdown: {error}", dir.path().display());
+        } else if let Err(error) = dir.log().write_closed_logs(logs) {
+            warn!("the next start takes longer: {error}");
         }
     }
 }

@@ -43,6 +43,7 @@ mod topic_names;
 mod vigil;
 mod wait;
 
+pub use dirs::FailedDir;
 pub use node::Node;
 pub use observe::{Family, FigureKind, Observation, Phase};
 pub use start_error::StartError;

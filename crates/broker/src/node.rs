@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::admission::{self, Admission};
 use crate::controller_host::{ControllerHost, Plan, lookout};
-use crate::dirs::{self, Dir};
+use crate::dirs::{self, Dir, FailedDir};
 use crate::disk::DiskPool;
 use crate::fetch_session::Sessions;
 use crate::fetcher::Fetchers;
@@ -50,6 +50,8 @@ pub struct Node {
     cluster_id: String,
     previous_broker_epoch: i64,
     dirs: Vec<Arc<Dir>>,
+    /// Directories that could not be taken into use.
+    failed_dirs: Vec<FailedDir>,
     image: ArcSwap<Image>,
     image_offset: watch::Sender<i64>,
     partitions: PartitionTable,
@@ -134,6 +136,7 @@ impl Node {
             cluster_id: dirs.cluster_id.clone(),
             previous_broker_epoch: dirs.previous_broker_epoch,
             dirs: dirs.all.clone(),
+            failed_dirs: dirs.failed.clone(),
             image: ArcSwap::from_pointee(Image::default()),
             image_offset: watch::Sender::new(-1),
             partitions: PartitionTable::default(),
@@ -433,6 +436,16 @@ impl Node {
 
     pub(crate) fn dirs(&self) -> &[Arc<Dir>] {
         &self.dirs
+    }
+
+    /// Directories that are not there until the node starts anew.
+    pub(crate) fn failed_dirs(&self) -> &[FailedDir] {
+        &self.failed_dirs
+    }
+
+    /// Whether there are partitions that this node cannot look at.
+    pub(crate) fn has_offline_dir(&self) -> bool {
+        !self.failed_dirs.is_empty() || self.dirs.iter().any(|dir| !dir.is_online())
     }
 
     pub(crate) fn groups(&self) -> &GroupHost {

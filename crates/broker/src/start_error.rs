@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::dirs::FailedDir;
+
 /// Why a node does not start. Nothing was changed on the disk.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -29,6 +31,32 @@ pub enum StartError {
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+    },
+    /// None of the directories can be used.
+    #[error(
+        "No readable meta.properties files found.{}\n    none of the log directories can be used, nothing was changed; next: look at the disks, or put back a copy of a directory",
+        listed(failed)
+    )]
+    NoDirectory {
+        /// All of them.
+        failed: Vec<FailedDir>,
+    },
+    /// The directory of the metadata log cannot be used: a node cannot do without.
+    #[error(
+        "Encountered I/O error in metadata log directory {}. Cannot continue.\n    {}\n    nothing was changed; next: look at its disk, or put back a copy of this directory, or, if its data is not needed, format it again",
+        .0.path.display(), .0.why
+    )]
+    MetadataDirectory(FailedDir),
+    /// There is a metadata log in a directory that is not the metadata's.
+    #[error(
+        "Found unexpected metadata location in data directory `{}` (the configured metadata directory is {}).\n    next: set metadata.log.dir to the directory that the metadata log lies in",
+        path.display(), configured.display()
+    )]
+    MetadataElsewhere {
+        /// The log that was found.
+        path: PathBuf,
+        /// Where it should be.
+        configured: PathBuf,
     },
     /// A directory belongs to another node.
     #[error(
@@ -120,6 +148,10 @@ pub enum StartError {
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+}
+
+fn listed(failed: &[FailedDir]) -> String {
+    failed.iter().map(|failed| format!("\n    {}: {}", failed.path.display(), failed.why)).collect()
 }
 
 impl StartError {

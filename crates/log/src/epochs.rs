@@ -24,13 +24,21 @@ pub struct EpochEntry {
 }
 
 /// The epochs of a log, ascending in both fields.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Epochs {
     entries: Vec<EpochEntry>,
     /// Counts changes.
     version: u32,
     /// The version that is in the file.
     written: u32,
+    /// What begins before this offset is as in the file.
+    changed_from: Offset,
+}
+
+impl Default for Epochs {
+    fn default() -> Epochs {
+        Epochs { entries: Vec::new(), version: 0, written: 0, changed_from: Offset::MAX }
+    }
 }
 
 impl Epochs {
@@ -47,8 +55,13 @@ impl Epochs {
             }
             epochs.assign(epoch, start_offset);
         }
-        epochs.written = epochs.version;
+        epochs.set_written(epochs.version);
         Ok(epochs)
+    }
+
+    /// Entries that are in the file.
+    pub(crate) fn in_file(entries: Vec<EpochEntry>) -> Epochs {
+        Epochs { entries, ..Epochs::default() }
     }
 
     /// The file's content.
@@ -64,6 +77,21 @@ impl Epochs {
     /// Notes that the file holds this version.
     pub(crate) fn set_written(&mut self, version: u32) {
         self.written = version;
+        if version == self.version {
+            self.changed_from = Offset::MAX;
+        }
+    }
+
+    /// Whether the file says something else of epochs that begin before `end`. Those that begin there have no records,
+    /// and who opens a log drops them.
+    pub(crate) fn is_unwritten_before(&self, end: Offset) -> bool {
+        self.changed_from < end
+    }
+
+    /// What begins at `offset` or later is not as in the file any more.
+    fn changed(&mut self, offset: Offset) {
+        self.version += 1;
+        self.changed_from = self.changed_from.min(offset);
     }
 
     /// Replaces the file, durably.
@@ -90,10 +118,11 @@ impl Epochs {
         }
         while self.latest().is_some_and(|latest| latest.epoch >= epoch || latest.start_offset >= start_offset)
         {
-            self.entries.pop();
+            let dropped = self.entries.pop().map_or(start_offset, |entry| entry.start_offset);
+            self.changed_from = self.changed_from.min(dropped);
         }
         self.entries.push(EpochEntry { epoch, start_offset });
-        self.version += 1;
+        self.changed(start_offset);
     }
 
     /// Brings the entries in line with a batch that is on the disk. The file may be older than the log: it does not
@@ -109,18 +138,21 @@ impl Epochs {
         if known && older == begun {
             return;
         }
+        let dropped = self.entries.get(older).map_or(offset, |entry| entry.start_offset);
         self.entries.truncate(older);
         if !known {
             self.entries.pop_if(|entry| entry.start_offset == offset);
             self.entries.push(EpochEntry { epoch, start_offset: offset });
         }
-        self.version += 1;
+        self.changed(dropped.min(offset));
     }
 
     /// Drops epochs that begin at `end_offset` or later.
     pub(crate) fn truncate_end(&mut self, end_offset: Offset) {
         let keep = self.entries.partition_point(|entry| entry.start_offset < end_offset);
-        self.version += u32::from(keep < self.entries.len());
+        if keep < self.entries.len() {
+            self.changed(self.entries[keep].start_offset);
+        }
         self.entries.truncate(keep);
     }
 
@@ -132,11 +164,13 @@ impl Epochs {
         }
         self.entries.drain(..begun - 1);
         self.entries[0].start_offset = start_offset;
-        self.version += 1;
+        self.changed(Offset::MIN);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.version += u32::from(!self.entries.is_empty());
+        if !self.entries.is_empty() {
+            self.changed(Offset::MIN);
+        }
         self.entries.clear();
     }
 

@@ -33,8 +33,8 @@ mod walk;
 
 pub use config::LogConfig;
 pub use dir::{
-    CheckpointEntry, CheckpointKind, CleanShutdown, DirError, DirKind, DirOptions, LOCK_FILE, LogDir,
-    MetaProperties, MetaPropertiesError, NameError, PartitionDir,
+    CheckpointEntry, CheckpointKind, CleanShutdown, ClosedLog, ClosedLogs, DirError, DirKind, DirOptions,
+    LOCK_FILE, LogDir, MetaProperties, MetaPropertiesError, NameError, PartitionDir,
 };
 pub use epochs::EpochEntry;
 pub use error::{AppendError, Error};

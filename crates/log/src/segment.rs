@@ -401,6 +401,21 @@ impl Segment {
         Ok(())
     }
 
+    /// Whether no record was ever written here, nor anything into the indexes: then there is nothing to recover, and
+    /// of thousands of partitions that nobody used no file need be opened.
+    pub(crate) fn recover_blank(&mut self, place: Place<'_>) -> Result<bool, Error> {
+        let has_no_index = |kind| Ok::<bool, Error>(place.len(kind)? == Some(0));
+        if self.size > 0
+            || !has_no_index(FileKind::OffsetIndex)?
+            || !has_no_index(FileKind::TimeIndex)?
+            || place.len(FileKind::TxnIndex)?.is_some()
+        {
+            return Ok(false);
+        }
+        self.latest = Some(self.no_timestamp());
+        Ok(true)
+    }
+
     /// Gives back memory and files that an idle segment does not need.
     pub(crate) fn release(&mut self, place: Place<'_>) -> Result<(), Error> {
         self.write_indexes(place)?;

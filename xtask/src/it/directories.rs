@@ -1,5 +1,5 @@
-//! Several log directories: partitions spread over them, and one that fails takes only its own partitions; a flush that
-//! fails is never taken for one.
+//! Several log directories: partitions spread over them, and one that fails takes only its own partitions, when the node
+//! starts and later; a flush that fails is never taken for one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::cluster::wire;
-use super::{Background, batch, config, contents, good, no_panic, refused, scratch, script};
+use super::{Background, batch, config, good, no_panic, refused, scratch, script};
 use crate::machine;
 use crate::process;
 use crate::server::{CLUSTER, free_ports};
@@ -22,15 +22,14 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 const STORAGE_ERROR: i16 = 56;
 
 pub fn run(tally: &mut Tally) -> Result<()> {
-    tally.check(
-        "three log directories: spread; one that is gone is named and nothing changed; back again",
-        lost,
-    );
+    tally
+        .check("three log directories: spread; one that is gone takes only its partitions; back again", lost);
     match machine::on_path("cc") {
         Some(cc) => {
-            tally.check("a flush that fails: not acknowledged, only its directory goes", || flush(&cc))
+            tally.check("a flush that fails: not acknowledged, only its directory goes", || flush(&cc));
+            tally.check("directories that cannot be read at the start: EIO", || unreadable(&cc));
         }
-        None => println!("left out: a flush that fails; lacking: a C compiler"),
+        None => println!("left out: a flush that fails, a directory with EIO; lacking: a C compiler"),
     }
     Ok(())
 }
@@ -81,6 +80,33 @@ impl Place {
         found.collect()
     }
 
+    fn until_all_lead(&self) -> Result<()> {
+        let start = Instant::now();
+        while !wire::view(self.port)?.partitions.values().all(|p| p.leader == 1) {
+            ensure!(start.elapsed() < Duration::from_secs(20), "all have a leader again");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Whether exactly the partitions that lie in `gone` are not served, and none of them was made anew elsewhere. The
+    /// others take a record at `offset`.
+    fn serves_without(&self, gone: &str, spread: &BTreeMap<i32, &str>, offset: i64) -> Result<()> {
+        for ((topic, partition), known) in wire::view(self.port)?.partitions {
+            let leader = if topic == TOPIC && spread[&partition] == gone { -1 } else { 1 };
+            ensure!(known.leader == leader, "{topic}-{partition} is led by {}", known.leader);
+        }
+        for (partition, answer) in self.produce()? {
+            match spread[&partition] == gone {
+                true => ensure!(answer.0 == STORAGE_ERROR, "partition {partition}: {answer:?}"),
+                false => ensure!(answer == (0, offset), "partition {partition}: {answer:?}"),
+            }
+        }
+        let anew = self.spread().into_iter().find(|(partition, name)| spread[partition] != *name);
+        ensure!(anew.is_none(), "a partition was made anew elsewhere: {anew:?}");
+        Ok(())
+    }
+
     /// (partition, the error or the offset) of one more record to each.
     fn produce(&self) -> Result<BTreeMap<i32, (i16, i64)>> {
         let records = batch::Batch::plain(1).bytes();
@@ -101,46 +127,74 @@ fn lost() -> Result<()> {
     ensure!(place.produce()?.values().all(|answer| *answer == (0, 0)), "all are taken");
     node.end("TERM")?;
 
-    // Apache Kafka starts without it; here a directory that is not what it was is for a person to look at.
     let (there, away) = (place.dir.join("b"), place.dir.join("b-away"));
     fs::rename(&there, &away)?;
     fs::write(&there, "a file where a directory was\n")?;
-    let before = contents(&place.dir.join("a"));
-    refused(
-        script("kafka-server-start.sh").arg(&place.file),
-        &[&there.display().to_string(), "meta.properties"],
-    )?;
-    let unchanged =
-        contents(&place.dir.join("a")).into_iter().filter(|(path, _)| !path.ends_with("server.log"));
+    let node = place.start("second", &[])?;
+    place.serves_without("b", &spread, 1)?;
+    // What is new goes where there is room; nobody makes anew what may lie in the directory that is gone.
+    batch::create_topic(place.port, "later", 4)?;
+    for (name, count) in [("a", 2), ("c", 2)] {
+        let later = (0..4).filter(|p| place.dir.join(name).join(format!("later-{p}")).is_dir()).count();
+        ensure!(later == count, "{count} partitions of the new topic in {name}, not {later}");
+    }
+    let text = node.end("TERM")?;
     ensure!(
-        unchanged.eq(before.into_iter().filter(|(path, _)| !path.ends_with("server.log"))),
-        "something changed"
+        text.contains(&format!("Stopping serving logs in dir {}", there.display())),
+        "it is named:\n{text}"
     );
+    no_panic(&text)?;
 
     fs::remove_file(&there)?;
     fs::rename(&away, &there)?;
     let node = place.start("third", &[])?;
-    let start = Instant::now();
-    loop {
-        let view = wire::view(place.port)?;
-        if view.partitions.values().all(|p| p.leader == 1) {
-            break;
-        }
-        ensure!(start.elapsed() < Duration::from_secs(20), "all have a leader again, not {view:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    place.until_all_lead()?;
     for (partition, (code, offset)) in place.produce()? {
-        ensure!((code, offset) == (0, 1), "partition {partition}: error {code}, offset {offset}");
+        let next = if spread[&partition] == "b" { 1 } else { 2 };
+        ensure!((code, offset) == (0, next), "partition {partition}: error {code}, offset {offset}");
     }
     ensure!(place.spread() == spread, "everything lies where it lay: {:?}", place.spread());
-    node.end("TERM").map(drop)
+    node.end("TERM")?;
+
+    let metadata = place.dir.join("metadata");
+    fs::rename(&metadata, &away)?;
+    fs::write(&metadata, "a file where a directory was\n")?;
+    let said = format!("Encountered I/O error in metadata log directory {}", metadata.display());
+    refused(script("kafka-server-start.sh").arg(&place.file), &[&said])
 }
 
-/// `fsync` and `fdatasync` of files below a directory fail with EIO once the file FAIL_FLUSH_WHEN is there.
+/// A disk that answers every open with EIO: the node goes on without it. With none that answers it does not start.
+fn unreadable(cc: &Path) -> Result<()> {
+    let place = Place::make("unreadable", &[])?;
+    let shim = shim(cc, &place.dir)?;
+    let node = place.start("first", &[])?;
+    batch::create_topic(place.port, TOPIC, PARTITIONS)?;
+    let spread = place.spread();
+    ensure!(place.produce()?.values().all(|answer| *answer == (0, 0)), "all are taken");
+    node.end("TERM")?;
+    let below = format!("{}/", place.dir.join("c").display());
+    let node = place.start("second", &[("LD_PRELOAD", &*shim), ("FAIL_OPEN_BELOW", &*below)])?;
+    place.serves_without("c", &spread, 1)?;
+    let text = node.end("TERM")?;
+    ensure!(text.contains("Input/output error"), "what the disk said is told:\n{text}");
+    no_panic(&text)?;
+    let below = format!("{}/", place.dir.display());
+    // The file with the configuration lies there, too.
+    let file = place.dir.with_extension("properties");
+    fs::copy(&place.file, &file)?;
+    let mut command = script("kafka-server-start.sh");
+    command.arg(&file).env("LD_PRELOAD", &*shim).env("FAIL_OPEN_BELOW", &*below);
+    refused(&mut command, &["No readable meta.properties files found.", "Input/output error"])
+}
+
+/// `fsync` and `fdatasync` of files below FAIL_FLUSH_BELOW fail with EIO once the file FAIL_FLUSH_WHEN is there; every
+/// open of a file below FAIL_OPEN_BELOW does.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,18 +224,35 @@ int fsync(int fd) {
     if (fails(fd)) { errno = EIO; return -1; }
     return real(fd);
 }
+
+int open64(const char *path, int flags, ...) {
+    static int (*real)(const char *, int, ...);
+    const char *below = getenv("FAIL_OPEN_BELOW");
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    if (!real) real = (int (*)(const char *, int, ...)) dlsym(RTLD_NEXT, "open64");
+    if (below && strncmp(path, below, strlen(below)) == 0) { errno = EIO; return -1; }
+    return real(path, flags, mode);
+}
 "#;
 
-fn flush(cc: &Path) -> Result<()> {
-    let place = Place::make("flush", &[("log.flush.interval.messages", "1")])?;
-    let (source, shim) = (place.dir.join("shim.c"), place.dir.join("shim.so"));
+/// Builds the shim; returns its path.
+fn shim(cc: &Path, dir: &Path) -> Result<String> {
+    let (source, shim) = (dir.join("shim.c"), dir.join("shim.so"));
     fs::write(&source, SHIM)?;
     let mut compile = Command::new(cc);
     compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(&source).arg("-ldl");
     process::checked(&mut compile, Duration::from_secs(60))?;
+    Ok(shim.display().to_string())
+}
+
+fn flush(cc: &Path) -> Result<()> {
+    let place = Place::make("flush", &[("log.flush.interval.messages", "1")])?;
+    let shim = shim(cc, &place.dir)?;
     let trigger = place.dir.join("fail-now");
     let (below, when) = (format!("{}/", place.dir.join("b").display()), trigger.display().to_string());
-    let shim = shim.display().to_string();
     let environment = [("LD_PRELOAD", &*shim), ("FAIL_FLUSH_WHEN", &*when), ("FAIL_FLUSH_BELOW", &*below)];
     let node = place.start("first", &environment)?;
     batch::create_topic(place.port, TOPIC, PARTITIONS)?;
@@ -210,11 +281,7 @@ fn flush(cc: &Path) -> Result<()> {
     no_panic(&text)?;
     node.end("TERM")?;
     let node = place.start("second", &[])?;
-    let start = Instant::now();
-    while !wire::view(place.port)?.partitions.values().all(|p| p.leader == 1) {
-        ensure!(start.elapsed() < Duration::from_secs(20), "all have a leader again");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    place.until_all_lead()?;
     for (partition, (code, offset)) in place.produce()? {
         // What was not acknowledged is there or not.
         let right = if spread[&partition] == "b" { (1..=2).contains(&offset) } else { offset == 3 };

@@ -188,7 +188,7 @@ impl Follower {
     }
 
     fn apply(&self, node: &Arc<Node>, delta: Delta) {
-        if node.dirs().len() < 2 {
+        if node.dirs().len() + node.failed_dirs().len() < 2 {
             // The controller knows where replicas lie.
             return node.publish(delta);
         }

@@ -52,6 +52,11 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
                 is_cordoned: dir.is_cordoned(),
             }
         })
+        .chain(node.failed_dirs().iter().map(|failed| DescribeLogDirsResult {
+            error_code: ErrorCode::KafkaStorageError.code(),
+            log_dir: failed.path.display().to_string(),
+            ..Default::default()
+        }))
         .collect();
     call.reply(&DescribeLogDirsResponse { results, ..Default::default() })
 }

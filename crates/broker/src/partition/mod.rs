@@ -39,7 +39,7 @@ use crate::wait::Waiters;
 
 /// A partition that this node holds.
 pub(crate) struct Partition {
-    topic: Box<str>,
+    topic: Arc<str>,
     topic_id: Uuid,
     index: i32,
     /// Which of the node's directories it lies in.
@@ -91,6 +91,11 @@ struct State {
 impl Partition {
     pub(crate) fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// The topic's name, for who keeps it.
+    pub(crate) fn shared_topic(&self) -> Arc<str> {
+        self.topic.clone()
     }
 
     pub(crate) fn topic_id(&self) -> Uuid {

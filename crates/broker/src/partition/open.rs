@@ -49,7 +49,7 @@ impl Partition {
     pub(crate) fn open(
         dir: &Arc<Dir>,
         number: usize,
-        topic: &str,
+        topic: &Arc<str>,
         topic_id: Uuid,
         index: i32,
         config: Arc<TopicConfig>,
@@ -57,7 +57,7 @@ impl Partition {
         now_ms: i64,
         neighbours: &Arc<Neighbours>,
     ) -> Result<Partition, OpenError> {
-        let name = PartitionDir::current(topic, index);
+        let name = PartitionDir::current(&**topic, index);
         let path = dir.log().partition_path(&name);
         let failed = |why: String| OpenError { path: path.clone(), why };
         let held = dir.holds(topic, index);
@@ -66,13 +66,21 @@ impl Partition {
             config: Arc::new(log_config(&config, producer_expiry_ms)),
             now_ms,
             clean: dir.clean,
-            recovery_point: checkpointed.recovery_point,
+            recovery_point: checkpointed.recovery_point.unwrap_or(0),
             log_start: checkpointed.log_start.unwrap_or(0),
-            high_watermark: checkpointed.high_watermark,
+            high_watermark: checkpointed.high_watermark.unwrap_or(0),
         };
-        let opened = match held {
-            true => Log::open(dir.log(), &name, &options),
-            false => Log::create(dir.log(), &name, Some(topic_id), &options)
+        let known = match dir.closed().filter(|_| held) {
+            Some(closed) => {
+                let log = Log::open_closed(dir.log(), &name, &options, &closed);
+                log.map_err(|error| failed(error.to_string()))?
+            }
+            None => None,
+        };
+        let opened = match (known, held) {
+            (Some(log), _) => Ok((log, LoadReport::default())),
+            (None, true) => Log::open(dir.log(), &name, &options),
+            (None, false) => Log::create(dir.log(), &name, Some(topic_id), &options)
                 .map(|log| (log, LoadReport::default())),
         };
         let (mut log, mut report) = opened.map_err(|error| failed(error.to_string()))?;
@@ -108,7 +116,7 @@ impl Partition {
         let high_watermark = log.high_watermark();
         let leader_epoch = log.latest_epoch().unwrap_or(-1);
         Ok(Partition {
-            topic: topic.into(),
+            topic: topic.clone(),
             topic_id,
             index,
             dir: number,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ struct Topics {
 pub(crate) struct PartitionTable {
     topics: RwLock<Topics>,
     /// Those whose logs could not be opened.
-    offline: RwLock<Vec<(Uuid, i32)>>,
+    offline: RwLock<HashSet<(Uuid, i32), RandomState>>,
 }
 
 impl Topic {
@@ -74,7 +74,7 @@ impl PartitionTable {
 
     /// This node should hold the partition and cannot open its log.
     pub(crate) fn set_offline(&self, topic: Uuid, index: i32) {
-        self.offline.write().push((topic, index));
+        self.offline.write().insert((topic, index));
     }
 
     /// Whether the partition's log could not be opened.
@@ -84,7 +84,7 @@ impl PartitionTable {
 
     pub(crate) fn insert(&self, partition: Arc<Partition>) {
         if !self.offline.read().is_empty() {
-            self.offline.write().retain(|at| *at != (partition.topic_id(), partition.index()));
+            self.offline.write().remove(&(partition.topic_id(), partition.index()));
         }
         let Ok(index) = usize::try_from(partition.index()) else { return };
         let topic = {
@@ -92,7 +92,7 @@ impl PartitionTable {
             match topics.by_id.get(&partition.topic_id()) {
                 Some(topic) => topic.clone(),
                 None => {
-                    let name: Arc<str> = partition.topic().into();
+                    let name = partition.shared_topic();
                     let topic =
                         Arc::new(Topic { name, id: partition.topic_id(), partitions: RwLock::default() });
                     topics.by_name.insert(topic.name.clone(), topic.clone());
@@ -110,6 +110,9 @@ impl PartitionTable {
 
     /// Takes a partition out; the topic goes with its last one.
     pub(crate) fn remove(&self, topic: Uuid, index: i32) -> Option<Arc<Partition>> {
+        if !self.offline.read().is_empty() {
+            self.offline.write().remove(&(topic, index));
+        }
         let mut topics = self.topics.write();
         let found = topics.by_id.get(&topic)?.clone();
         let mut partitions = found.partitions.write();

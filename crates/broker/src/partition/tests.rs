@@ -67,7 +67,7 @@ fn open(path: &Path, id: i32, topic_id: Uuid) -> Replica {
     let dir = dirs::open(&node).expect("the directories").all.remove(0);
     let config = Arc::new(node.topic_defaults.clone());
     let opened =
-        Partition::open(&dir, 0, "t", topic_id, 0, config.clone(), 86_400_000, 0, &neighbours(id));
+        Partition::open(&dir, 0, &"t".into(), topic_id, 0, config.clone(), 86_400_000, 0, &neighbours(id));
     Replica { id, partition: Arc::new(opened.expect("opened")), dir, config }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn partitions(count: i32) -> (TempDir, Vec<Arc<Partition>>) {
     let first = open(path.path(), 1, TOPIC);
     let others = (1..count).map(|index| {
         let (dir, config) = (&first.dir, first.config.clone());
-        Partition::open(dir, 0, "t", TOPIC, index, config, 86_400_000, 0, &neighbours(1))
+        Partition::open(dir, 0, &"t".into(), TOPIC, index, config, 86_400_000, 0, &neighbours(1))
             .expect("opened")
     });
     let others: Vec<Arc<Partition>> = others.map(Arc::new).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_log::{DirKind, Error, Log, PartitionDir};
+use ottla_log::{ClosedLog, DirKind, Error, Log, PartitionDir};
 use uuid::Uuid;
 
 use super::Partition;
@@ -98,7 +98,7 @@ impl Partition {
     /// Closes the log so that the next start can trust its files. Nothing is served afterwards.
     ///
     /// Durable it becomes with the rest of the directory: the checkpoints count only after that.
-    pub(crate) fn close(&self) -> Result<Option<Checkpoints>, Error> {
+    pub(crate) fn close(&self) -> Result<Option<(Checkpoints, Option<ClosedLog>)>, Error> {
         let mut state = self.state.lock();
         if state.gone {
             return Ok(None);
@@ -109,7 +109,7 @@ impl Partition {
         drop(state);
         self.waiters.wake_all();
         let checkpoints = Checkpoints { recovery_point: log.log_end(), ..Checkpoints::of(&log) };
-        log.close_at_shutdown()?;
-        Ok(Some(checkpoints))
+        let closed = log.close_at_shutdown()?;
+        Ok(Some((checkpoints, closed)))
     }
 }

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use ottla_records::ids::Offset;
 
@@ -43,8 +44,8 @@ impl CheckpointKind {
 /// One line of a checkpoint file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckpointEntry {
-    /// The topic.
-    pub topic: String,
+    /// The topic. Entries of one topic share it, when they are read.
+    pub topic: Arc<str>,
     /// The partition.
     pub partition: i32,
     /// The offset.
@@ -53,14 +54,14 @@ pub struct CheckpointEntry {
 
 pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<CheckpointEntry>, Error> {
     let bytes = read_file(disk, path).map_err(|source| Error::io("read", path, source))?;
+    let mut last: Option<Arc<str>> = None;
     decode(&bytes.unwrap_or_default(), |line| {
         let mut words = line.split_whitespace();
         let (topic, partition, offset) = (words.next()?, words.next()?, words.next()?);
-        let entry = CheckpointEntry {
-            topic: topic.to_owned(),
-            partition: partition.parse().ok()?,
-            offset: offset.parse().ok()?,
-        };
+        let topic = last.take().filter(|last| **last == *topic).unwrap_or_else(|| topic.into());
+        last = Some(topic.clone());
+        let entry =
+            CheckpointEntry { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? };
         words.next().is_none().then_some(entry)
     })
     .map_err(|(position, reason)| Error::corrupt(path, position, reason))
@@ -92,7 +93,7 @@ pub(crate) fn decode_pairs(bytes: &[u8]) -> Result<Vec<(i32, Offset)>, (u64, Str
     })
 }
 
-fn decode<T>(bytes: &[u8], parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, (u64, String)> {
+fn decode<T>(bytes: &[u8], mut parse: impl FnMut(&str) -> Option<T>) -> Result<Vec<T>, (u64, String)> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| (error.valid_up_to() as u64, "not UTF-8 text".to_owned()))?;
     let at = |line: &str| (line.as_ptr().addr() - text.as_ptr().addr()) as u64;

@@ -1,11 +1,13 @@
 //! One log directory: its lock, its identity, its checkpoints, the partitions in it, and whether it still works.
 
 mod checkpoint;
+pub(crate) mod closed;
 mod meta_properties;
 mod names;
 mod poison;
 mod shutdown;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::map::Windows;
 
 pub use checkpoint::{CheckpointEntry, CheckpointKind};
 pub(crate) use checkpoint::{decode_pairs, encode_pairs};
+pub use closed::{ClosedLog, ClosedLogs};
 pub use meta_properties::{MetaProperties, MetaPropertiesError};
 pub use names::{DirKind, NameError, PartitionDir};
 use poison::Poison;
@@ -264,6 +267,29 @@ impl LogDir {
         let path = self.path().join(shutdown::FILE);
         let written = shutdown::write(disk, self.path(), &path, broker_epoch);
         self.changed("write", &path, written)
+    }
+
+    /// Leaves for the next start what is known of the logs, after [`LogDir::mark_clean_shutdown`]. Where it cannot be
+    /// written the next start takes longer, and nothing else.
+    pub fn write_closed_logs(&self, mut logs: Vec<ClosedLog>) -> Result<(), Error> {
+        // A start that looks into the directory removes what waits for its removal there.
+        let doomed: HashSet<PathBuf> = self
+            .shared
+            .doomed
+            .lock()
+            .iter()
+            .filter_map(|file| Some(file.path.parent()?.to_owned()))
+            .collect();
+        logs.retain(|log| !doomed.contains(&self.path().join(&log.name)));
+        let path = self.path().join(closed::FILE);
+        closed::write(&*self.shared.disk, self.path(), &logs)
+            .map_err(|source| Error::io("write", &path, source))
+    }
+
+    /// What [`LogDir::write_closed_logs`] left, if nobody worked here since. To be read before
+    /// [`LogDir::forget_clean_shutdown`].
+    pub fn closed_logs(&self) -> Option<ClosedLogs> {
+        closed::read(&*self.shared.disk, self.path())
     }
 
     /// All partition directories, also those to be deleted, moved or not assigned. Other names are skipped, but

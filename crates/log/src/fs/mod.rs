@@ -53,6 +53,17 @@ pub struct Stat {
     pub is_dir: bool,
 }
 
+/// Which file a name leads to, and when it was last changed in any way. Unlike the time of the last writing nobody can
+/// set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The file's number in its file system.
+    pub inode: u64,
+    /// When its content or what is known of it was last changed, in nanoseconds since 1970; of a directory, when a name in
+    /// it was.
+    pub changed_ns: i64,
+}
+
 /// Why [`Disk::lock`] did not get the lock.
 #[derive(Debug)]
 pub enum LockError {
@@ -76,6 +87,11 @@ pub trait Disk: Send + Sync + Debug {
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
     /// Length and time of a file; `None` if it is not there.
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
+    /// By what a file or directory can be known again; `None` if it is not there, or where that is not offered.
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
+        let _ = path;
+        Ok(None)
+    }
     /// Gives a file or directory another name, replacing a file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file, or a directory that is empty.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 use rustix::process::{Flock, FlockType};
 
-use super::{DirEntry, Disk, DiskFile, LockError, LockGuard, OpenMode, Stat};
+use super::{DirEntry, Disk, DiskFile, LockError, LockGuard, OpenMode, Stamp, Stat};
 
 /// System calls on the paths as they are given.
 #[derive(Debug, Default, Clone, Copy)]
@@ -59,6 +59,15 @@ impl Disk for RealDisk {
             modified_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
             is_dir: metadata.is_dir(),
         }))
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
+        let metadata = match std::fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            metadata => metadata?,
+        };
+        let changed_ns = metadata.ctime().wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec());
+        Ok(Some(Stamp { inode: metadata.ino(), changed_ns }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

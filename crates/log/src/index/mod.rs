@@ -156,6 +156,11 @@ impl<E: Entry> Index<E> {
         })
     }
 
+    /// An index of which is known how many entries its file has.
+    pub(crate) fn in_file(entries: u32) -> Index<E> {
+        Index { written: entries, pending: Vec::new() }
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.written + self.pending.len() as u32
     }

@@ -6,10 +6,12 @@ use ottla_records::ids::Offset;
 use smallvec::SmallVec;
 
 use super::{Log, snapshot_path};
+use crate::dir::closed::{ClosedLog, ClosedSegment};
 use crate::error::Error;
 use crate::flush::{FlushFile, FlushWork, Flushed};
 use crate::fs::{DiskFile, OpenMode};
 use crate::index::FileKind;
+use crate::segment::Segment;
 
 impl Log {
     /// Records that are not known to be durable.
@@ -140,12 +142,35 @@ impl Log {
     /// As [`Log::close`], for the end of the process: what needs an fsync is left to
     /// [`LogDir::mark_clean_shutdown`](crate::LogDir::mark_clean_shutdown), which does it for all logs at once. Until
     /// then the log must not be opened again as one that was closed cleanly.
-    pub fn close_at_shutdown(mut self) -> Result<(), Error> {
+    ///
+    /// Returns what the next start may be told of it ([`LogDir::write_closed_logs`](crate::LogDir::write_closed_logs));
+    /// nothing of a log that had better be looked at.
+    pub fn close_at_shutdown(mut self) -> Result<Option<ClosedLog>, Error> {
         self.complete_files()?;
-        if self.epochs.unwritten().is_some() {
+        // An election since the last record leaves no trace: thousands of small files, of which nothing would be read.
+        self.epochs.truncate_end(self.end);
+        if self.epochs.is_unwritten_before(self.end) {
             self.dir.replace_at_shutdown(self.path.join(crate::epochs::FILE), &self.epochs.encode())?;
         }
-        Ok(())
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        let Some(name) = name.filter(|_| self.segments.iter().all(|segment| segment.aborted.is_empty()))
+        else {
+            return Ok(None);
+        };
+        let segment = |segment: &Segment| ClosedSegment {
+            base: segment.base,
+            size: segment.size,
+            offsets: segment.offsets.len(),
+            times: segment.times.len(),
+        };
+        Ok(Some(ClosedLog {
+            name: name.to_owned(),
+            topic_id: self.topic_id,
+            end: self.end,
+            segments: self.segments.iter().map(segment).collect(),
+            snapshots: self.snapshots.clone(),
+            epochs: self.epochs.entries().to_vec(),
+        }))
     }
 
     fn complete_files(&mut self) -> Result<(), Error> {

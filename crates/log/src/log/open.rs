@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::{Log, Recent, leftovers, partition_metadata};
 use crate::config::LogConfig;
-use crate::dir::{LogDir, PartitionDir};
+use crate::dir::closed::ClosedSegment;
+use crate::dir::{ClosedLogs, LogDir, PartitionDir};
 use crate::epochs::Epochs;
 use crate::error::Error;
-use crate::index::{FileKind, Place};
+use crate::index::{FileKind, Index, Place};
 use crate::producers::Producers;
 use crate::segment::{MAX_SIZE, Segment};
 
@@ -188,13 +189,76 @@ impl Log {
             id => id?,
         };
         let epochs = Epochs::load(disk, &path)?;
-        let mut log = Log {
+        let mut log = Log::empty(dir, path, topic_id, epochs, options);
+        log.segments.reserve_exact(names.logs.len().max(1));
+        log.snapshots = names.snapshots;
+        log.names_changed = u32::from(!report.repairs.is_empty());
+        for base in names.logs {
+            let place = Place { dir, path: &log.path, base, key: dir.handles().new_keys(4) };
+            let len = place.len(FileKind::Log)?.unwrap_or(0);
+            let size = u32::try_from(len).ok().filter(|size| *size <= MAX_SIZE);
+            let size = size.ok_or_else(|| place.corrupt(FileKind::Log, len, "larger than 2 GiB"))?;
+            log.segments.push(Segment::unchecked(place, size, options.now_ms));
+        }
+        log.load(&names.transaction_indexes, options, &mut report)?;
+        Ok((log, report))
+    }
+
+    /// Opens a log without looking into its directory, of which is known that nothing was made or removed there since
+    /// the log was closed. `None` if it has to be looked at: nothing is known of it, or something was done to it.
+    ///
+    /// Only for directories whose last user stopped cleanly, and did this.
+    pub fn open_closed(
+        dir: &LogDir,
+        partition: &PartitionDir,
+        options: &OpenOptions,
+        closed: &ClosedLogs,
+    ) -> Result<Option<Log>, Error> {
+        dir.check()?;
+        let Some((known, stamp)) = closed.find(&partition.to_string()) else { return Ok(None) };
+        let path = dir.partition_path(partition);
+        let found = dir.disk().stamp(&path).map_err(|source| Error::io("stat", &path, source))?;
+        let is_ascending = known.segments.is_sorted_by(|a, b| a.base < b.base);
+        if !options.clean || found != Some(stamp) || known.segments.is_empty() || !is_ascending {
+            return Ok(None);
+        }
+        let mut log = Log::empty(dir, path, known.topic_id, Epochs::in_file(known.epochs), options);
+        log.segments.reserve_exact(known.segments.len());
+        log.snapshots = known.snapshots;
+        for ClosedSegment { base, size, offsets, times } in known.segments {
+            let place = Place { dir, path: &log.path, base, key: dir.handles().new_keys(4) };
+            let mut segment = Segment::unchecked(place, size, options.now_ms);
+            (segment.offsets, segment.times) = (Index::in_file(offsets), Index::in_file(times));
+            log.segments.push(segment);
+        }
+        // The one that is written to must be as long as it was.
+        let active = log.active();
+        if active.size > 0 {
+            let len = active.place(dir, &log.path).len(FileKind::Log)?;
+            if len != Some(active.size.into()) {
+                return Ok(None);
+            }
+        }
+        let mut report = LoadReport::default();
+        log.settle(Some(known.end), None, options, &mut report)?;
+        Ok(Some(log))
+    }
+
+    /// A log of which nothing is known yet.
+    fn empty(
+        dir: &LogDir,
+        path: PathBuf,
+        topic_id: Option<Uuid>,
+        epochs: Epochs,
+        options: &OpenOptions,
+    ) -> Log {
+        Log {
             dir: dir.clone(),
             path,
             config: options.config.clone(),
-            segments: Vec::with_capacity(names.logs.len().max(1)),
+            segments: Vec::new(),
             producers: Producers::default(),
-            snapshots: names.snapshots,
+            snapshots: Vec::new(),
             epochs,
             topic_id,
             topic_id_unsynced: false,
@@ -205,20 +269,11 @@ impl Log {
             recent: Recent::default(),
             unflushed_since_ms: options.now_ms,
             truncations: 0,
-            names_changed: u32::from(!report.repairs.is_empty()),
+            names_changed: 0,
             names_synced: 0,
             new_dir: false,
             unsynced_snapshots: Vec::new(),
-        };
-        for base in names.logs {
-            let place = Place { dir, path: &log.path, base, key: dir.handles().new_keys(4) };
-            let len = place.len(FileKind::Log)?.unwrap_or(0);
-            let size = u32::try_from(len).ok().filter(|size| *size <= MAX_SIZE);
-            let size = size.ok_or_else(|| place.corrupt(FileKind::Log, len, "larger than 2 GiB"))?;
-            log.segments.push(Segment::unchecked(place, size, options.now_ms));
         }
-        log.load(&names.transaction_indexes, options, &mut report)?;
-        Ok((log, report))
     }
 
     fn load(
@@ -232,6 +287,17 @@ impl Log {
             Some(producers) => Some(producers.end_offset),
             None => self.end_of_last(options, report)?,
         };
+        self.settle(known_end, recovered, options, report)
+    }
+
+    /// The segments are there and end at `known_end`: finds out the rest.
+    fn settle(
+        &mut self,
+        known_end: Option<Offset>,
+        recovered: Option<Producers>,
+        options: &OpenOptions,
+        report: &mut LoadReport,
+    ) -> Result<(), Error> {
         match known_end {
             Some(end) if end >= self.start => self.end = end,
             Some(end) => self.start_anew(end, options, report)?,

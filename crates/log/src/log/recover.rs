@@ -101,6 +101,12 @@ impl Log {
         };
         // Between two segments of a compacted log there may be a gap.
         producers.end_offset = base;
+        let is_last = at + 1 == self.segments.len();
+        let place = self.segments[at].place(&self.dir, &self.path);
+        if is_last && self.segments[at].recover_blank(place)? {
+            report.segments_checked += 1;
+            return Ok(producers);
+        }
         let may_cut = !options.clean && base >= self.first_doubtful(options) || at + 1 == self.segments.len();
         let Log { dir, path, segments, epochs, config, .. } = self;
         let segment = &mut segments[at];

@@ -1,5 +1,6 @@
 //! The log as its users see it: on the simulated disk, so that nothing depends on the machine.
 
+mod closed;
 mod crash;
 mod cut;
 mod hostile;

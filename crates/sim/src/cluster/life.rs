@@ -405,7 +405,7 @@ impl World {
         for partition in std::mem::take(&mut process.partitions).into_values() {
             recovery_points.push(partition.entry(partition.log.log_end()));
             high_watermarks.push(partition.entry(partition.log.high_watermark()));
-            done = done.and(partition.log.close_at_shutdown());
+            done = done.and(partition.log.close_at_shutdown().map(drop));
         }
         process.closed = Some((recovery_points, high_watermarks));
         if let Err(error) = done {

@@ -134,10 +134,10 @@ impl Node {
         let shutdown = dir.clean_shutdown()?;
         let mut found: BTreeMap<(String, i32), (i64, i64)> = BTreeMap::new();
         for entry in dir.read_checkpoint(CheckpointKind::RecoveryPoint)? {
-            found.entry((entry.topic, entry.partition)).or_default().0 = entry.offset;
+            found.entry((entry.topic.to_string(), entry.partition)).or_default().0 = entry.offset;
         }
         for entry in dir.read_checkpoint(CheckpointKind::HighWatermark)? {
-            found.entry((entry.topic, entry.partition)).or_default().1 = entry.offset;
+            found.entry((entry.topic.to_string(), entry.partition)).or_default().1 = entry.offset;
         }
         dir.forget_clean_shutdown()?;
         let config = ReplicaConfig {
@@ -245,7 +245,7 @@ impl Process {
         let of = |it: fn(&(i64, i64)) -> i64| {
             let found = self.found.iter().filter(|((name, _), _)| is_ours(name));
             let entry = |((topic, partition), offsets): (&(String, i32), &(i64, i64))| CheckpointEntry {
-                topic: topic.clone(),
+                topic: topic.as_str().into(),
                 partition: *partition,
                 offset: it(offsets),
             };

@@ -127,7 +127,7 @@ impl Partition {
         self.checkpointed = recovery_point;
         let mut entries = dir.read_checkpoint(CheckpointKind::RecoveryPoint)?;
         let (topic, index) = (&*self.topic, self.key.1);
-        let entry = entries.iter_mut().find(|it| it.topic == *topic && it.partition == index);
+        let entry = entries.iter_mut().find(|it| *it.topic == *topic && it.partition == index);
         let Some(entry) = entry.filter(|it| it.offset > recovery_point) else { return Ok(()) };
         entry.offset = recovery_point;
         dir.write_checkpoint(CheckpointKind::RecoveryPoint, entries)
@@ -135,6 +135,6 @@ impl Partition {
 
     /// This partition's line of a checkpoint file.
     pub fn entry(&self, offset: i64) -> CheckpointEntry {
-        CheckpointEntry { topic: self.topic.to_string(), partition: self.key.1, offset }
+        CheckpointEntry { topic: self.topic.clone(), partition: self.key.1, offset }
     }
 }
