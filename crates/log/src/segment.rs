@@ -5,7 +5,7 @@ use ottla_records::ids::{NO_TIMESTAMP, Offset, TimestampMs};
 use crate::config::LogConfig;
 use crate::dir::LogDir;
 use crate::error::Error;
-use crate::index::{AbortedIndex, FileKind, Index, OffsetEntry, Place, TimeEntry};
+use crate::index::{AbortedIndex, Entry, FileKind, Index, OffsetEntry, Place, TimeEntry};
 use crate::walk::{Head, Heads};
 
 /// The largest position in a segment file: what an index entry can hold.
@@ -399,6 +399,21 @@ impl Segment {
         self.latest = Some(self.no_timestamp());
         self.first_timestamp = None;
         Ok(())
+    }
+
+    /// Whether its files are as long as it takes them to be.
+    pub(crate) fn has_known_lengths(&self, place: Place<'_>) -> Result<bool, Error> {
+        let known = [
+            (FileKind::Log, u64::from(self.size)),
+            (FileKind::OffsetIndex, u64::from(self.offsets.len()) * OffsetEntry::SIZE as u64),
+            (FileKind::TimeIndex, u64::from(self.times.len()) * TimeEntry::SIZE as u64),
+        ];
+        for (kind, length) in known {
+            if place.len(kind)? != Some(length) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether no record was ever written here, nor anything into the indexes: then there is nothing to recover, and
