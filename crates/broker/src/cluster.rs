@@ -21,12 +21,19 @@ use crate::node::Node;
 use crate::partition::{OpenError, Partition, assignment};
 use crate::topic_names;
 
+/// The feature that says how transactions are written and ended (KIP-890).
+const TRANSACTION_VERSION: &str = "transaction.version";
+
 impl Node {
     /// Applies a change of the metadata, then shows the new image.
     pub(crate) fn publish(self: &Arc<Self>, delta: Delta) {
         let image = Arc::new(delta.after().clone());
         let local = delta.local_changes(self.node_id());
         self.neighbours().take(&image);
+        let level = |image: &Image| image.features.level(TRANSACTION_VERSION);
+        if level(&image) != level(&self.image()) {
+            self.transactions().set_transaction_version(self.static_config(), level(&image));
+        }
         for (topic, topic_id, index, topic_is_gone) in &local.deletes {
             self.delete(topic, *topic_id, *index, *topic_is_gone);
         }
@@ -99,8 +106,8 @@ impl Node {
 
     /// Follows the leaders of these partitions from now on, opening or making those that are new.
     fn follow(self: &Arc<Self>, image: &Arc<Image>, followers: Vec<LocalPartition>) {
-        for local in followers.iter().filter(|local| local.topic.as_ref() == topic_names::OFFSETS) {
-            self.groups().resign(local.index);
+        for local in &followers {
+            self.resign_coordinator(&local.topic, local.index);
         }
         self.at_hand(image, followers, |_, partition, local, config| {
             let leader_epoch = local.partition.leader_epoch;
@@ -171,12 +178,32 @@ impl Node {
     ) {
         let leader_epoch = local.partition.leader_epoch;
         partition.lead(assignment(&local.partition), config);
-        if is_registered && local.new_leader_epoch && local.topic.as_ref() == topic_names::OFFSETS {
-            // The shard is there at once, so that whoever gives it up later finds it.
-            if let Some(loading) = self.groups().lead(local.index, partition.clone(), leader_epoch) {
-                let node = self.clone();
-                self.disk().run(move || node.groups().load(&loading));
+        if !is_registered || !local.new_leader_epoch {
+            return;
+        }
+        // A shard is there at once, so that whoever gives it up later finds it.
+        let (node, index, journal) = (self.clone(), local.index, partition.clone());
+        match local.topic.as_ref() {
+            topic_names::OFFSETS => {
+                if let Some(loading) = self.groups().lead(index, journal, leader_epoch) {
+                    self.disk().run(move || node.groups().load(&loading));
+                }
             }
+            topic_names::TRANSACTIONS => {
+                if let Some(loading) = self.transactions().lead(index, journal, leader_epoch) {
+                    self.disk().run(move || node.transactions().load(&loading));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A partition is not led here any more, or gone: neither is what it coordinates.
+    fn resign_coordinator(&self, topic: &str, index: i32) {
+        match topic {
+            topic_names::OFFSETS => self.groups().resign(index),
+            topic_names::TRANSACTIONS => self.transactions().resign(index),
+            _ => {}
         }
     }
 
@@ -190,9 +217,7 @@ impl Node {
     }
 
     fn delete(self: &Arc<Self>, topic: &str, topic_id: Uuid, index: i32, topic_is_gone: bool) {
-        if topic == topic_names::OFFSETS {
-            self.groups().resign(index);
-        }
+        self.resign_coordinator(topic, index);
         let Some(partition) = self.partitions().remove(topic_id, index) else { return };
         match partition.delete(wall_ms()) {
             Ok(()) if topic_is_gone => info!("deleted partition {topic}-{index}"),

@@ -281,6 +281,10 @@ impl Connection {
                     self.due.push_back(pending);
                     self.overlaps = is_produce;
                 }
+                Outcome::Alone(pending) => {
+                    self.due.push_back(pending);
+                    self.overlaps = false;
+                }
             }
         }
         Ok((used, Drained::Dry))

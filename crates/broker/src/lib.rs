@@ -1,8 +1,8 @@
 //! The tokio glue: listeners, connections, dispatch, one handler per API, the hosts of the pure machines.
 //!
 //! In the order data walks: [`Node`] starts listeners (`listen`), which hand connections to network threads (`network`,
-//! `connection`); `dispatch` finds the handler (`handle/`); a handler asks a `partition`, the `group_host` or the
-//! `controller_host`; `reply` and `outbox` bring the answer to the socket. `cluster` turns changes of the metadata into
+//! `connection`); `dispatch` finds the handler (`handle/`); a handler asks a `partition`, a coordinator's shard
+//! (`group_host`, `transaction_host`, both a `shard_host`) or the `controller_host`; `reply` and `outbox` bring the answer to the socket. `cluster` turns changes of the metadata into
 //! partitions that are opened, led and deleted; `housekeeping` does what the clock asks for.
 
 // The program in the README is compiled with the documentation's tests.
@@ -15,6 +15,7 @@ mod cluster;
 mod config_rules;
 mod connection;
 mod controller_host;
+mod courier;
 mod dirs;
 mod disk;
 mod dispatch;
@@ -34,12 +35,14 @@ mod observe;
 mod outbox;
 mod partition;
 mod reply;
+mod shard_host;
 mod standing;
 mod start_error;
 #[cfg(test)]
 mod status_doc;
 mod throttle;
 mod topic_names;
+mod transaction_host;
 mod vigil;
 mod wait;
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -40,6 +40,9 @@ pub(crate) struct Neighbours {
     /// How fast throttled replicas are sent to others, and fetched from them.
     pub(crate) sending: Throttle,
     pub(crate) fetching: Throttle,
+    /// Whether records of a transaction are taken only when its coordinator knows of it
+    /// (`transaction.partition.verification.enable`).
+    verifies_transactions: AtomicBool,
     /// When each broker fetched last as a replica, whatever it fetched.
     heard: ArcSwap<HashMap<BrokerId, AtomicI64>>,
 }
@@ -71,8 +74,17 @@ impl Neighbours {
             queues: ArcSwap::default(),
             sending: Throttle::new(windows.0, windows.1),
             fetching: Throttle::new(windows.0, windows.1),
+            verifies_transactions: AtomicBool::new(true),
             heard: ArcSwap::default(),
         })
+    }
+
+    pub(crate) fn verifies_transactions(&self) -> bool {
+        self.verifies_transactions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_verifies_transactions(&self, verifies: bool) {
+        self.verifies_transactions.store(verifies, Ordering::Relaxed);
     }
 
     /// This broker.

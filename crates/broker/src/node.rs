@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::admission::{self, Admission};
 use crate::controller_host::{ControllerHost, Plan, lookout};
+use crate::courier::Courier;
 use crate::dirs::{self, Dir, FailedDir};
 use crate::disk::DiskPool;
 use crate::fetch_session::Sessions;
@@ -32,6 +33,7 @@ use crate::observe::{Count, Phase, Requests, TrafficBook};
 use crate::partition::PartitionTable;
 use crate::start_error::StartError;
 use crate::topic_names;
+use crate::transaction_host::{self, TransactionHost};
 use crate::vigil;
 
 /// Lines of the log that clients may cause at once, and the milliseconds after which there is one more.
@@ -58,6 +60,8 @@ pub struct Node {
     neighbours: Arc<Neighbours>,
     fetchers: Fetchers,
     groups: Arc<GroupHost>,
+    transactions: Arc<TransactionHost>,
+    courier: Arc<Courier>,
     sessions: Sessions,
     disk: DiskPool,
     admission: Arc<Admission>,
@@ -151,6 +155,9 @@ impl Node {
                 ),
             ),
             groups: Arc::new(GroupHost::new(group_config(&config))),
+            // Which version is finalized, the metadata says.
+            transactions: Arc::new(TransactionHost::new(transaction_host::settings(&config, 0))),
+            courier: Arc::new(Courier::new(&config)),
             sessions: Sessions::new(config.requests.fetch_session_slots.max(0) as usize),
             disk: DiskPool::start(DISK_THREADS).map_err(StartError::Thread)?,
             admission: Admission::new(admission::Limits::of(&config)),
@@ -173,6 +180,8 @@ impl Node {
             config: ArcSwap::from_pointee(config),
         });
         meet(&node);
+        let verifies = node.static_config.transactions.verify_partitions;
+        node.neighbours.set_verifies_transactions(verifies);
         // What the files and sockets themselves refuse is behind us: from here on a crash is a crash. What is
         // refused later stops the node in order, which leaves the markers again.
         dirs.begin()?;
@@ -270,6 +279,9 @@ impl Node {
             vigil::spawn(self, "lookout", lookout::run(self.clone()));
         } else {
             vigil::spawn(self, "group timer", self.groups.clone().run_timers());
+            vigil::spawn(self, "transaction timer", self.transactions.clone().run_timers());
+            vigil::spawn(self, "courier", self.courier.clone().run());
+            vigil::spawn(self, "marker writer", transaction_host::run_markers(self.clone()));
             vigil::spawn(self, "housekeeper", housekeeping::run(self.clone()));
             let node = self.clone();
             vigil::spawn(self, "heartbeat task", async move { node.controller().live(&node).await });
@@ -304,6 +316,9 @@ impl Node {
         }
         for index in self.groups.led() {
             self.groups.resign(index);
+        }
+        for index in self.transactions.led() {
+            self.transactions.resign(index);
         }
         self.disk.stop();
         // The quorum's log lies in one of these directories.
@@ -452,6 +467,15 @@ impl Node {
         &self.groups
     }
 
+    pub(crate) fn transactions(&self) -> &TransactionHost {
+        &self.transactions
+    }
+
+    /// Who carries requests to other brokers.
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.sessions
     }
@@ -526,6 +550,7 @@ impl Node {
         let rate = |key| config.settings().long(key);
         self.neighbours.sending.set(rate("leader.replication.throttled.rate"));
         self.neighbours.fetching.set(rate("follower.replication.throttled.rate"));
+        self.neighbours.set_verifies_transactions(config.transactions.verify_partitions);
         self.config.store(Arc::new(config));
     }
 }

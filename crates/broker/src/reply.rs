@@ -84,6 +84,8 @@ pub(crate) enum Outcome {
     Silence,
     /// It comes later; the connection's next requests wait for it (but for Produce behind Produce).
     Later(Pending),
+    /// It comes later, and all of the connection's next requests wait for it.
+    Alone(Pending),
 }
 
 impl From<Reply> for Outcome {

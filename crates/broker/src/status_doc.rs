@@ -15,8 +15,6 @@ const END: &str = "<!-- apis: end -->";
 fn waits_for(api: ApiKey) -> &'static str {
     use ApiKey::*;
     match api {
-        AddPartitionsToTxn | AddOffsetsToTxn | EndTxn | WriteTxnMarkers | TxnOffsetCommit
-        | DescribeTransactions | ListTransactions => "transactions",
         SaslHandshake | SaslAuthenticate => "SASL",
         DescribeUserScramCredentials | AlterUserScramCredentials => "SASL",
         DescribeClientQuotas | AlterClientQuotas => "quotas",

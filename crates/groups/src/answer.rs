@@ -13,6 +13,10 @@ use ottla_protocol::messages::offset_commit_response::{
 };
 use ottla_protocol::messages::offset_delete_response::OffsetDeleteResponse;
 use ottla_protocol::messages::sync_group_response::SyncGroupResponse;
+use ottla_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequest;
+use ottla_protocol::messages::txn_offset_commit_response::{
+    TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
 
 use crate::api::{Request, Response};
 use crate::member::Parked;
@@ -68,6 +72,22 @@ pub(crate) fn commit_error(request: &OffsetCommitRequest, error: ErrorCode) -> R
     Response::OffsetCommit(OffsetCommitResponse { topics: topics.collect(), ..Default::default() })
 }
 
+/// A TxnOffsetCommit answer that gives every partition the same error.
+pub(crate) fn txn_commit_error(request: &TxnOffsetCommitRequest, error: ErrorCode) -> Response {
+    let topics = request.topics.iter().map(|topic| TxnOffsetCommitResponseTopic {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|partition| TxnOffsetCommitResponsePartition {
+                partition_index: partition.partition_index,
+                error_code: error.code(),
+            })
+            .collect(),
+    });
+    Response::TxnOffsetCommit(TxnOffsetCommitResponse { topics: topics.collect(), ..Default::default() })
+}
+
 /// The answer to a request that is refused as a whole.
 pub(crate) fn refusal(request: &Request, api_version: i16, error: ErrorCode) -> Response {
     match request {
@@ -76,6 +96,8 @@ pub(crate) fn refusal(request: &Request, api_version: i16, error: ErrorCode) -> 
         Request::Heartbeat(_) => heartbeat(error),
         Request::LeaveGroup(_) => leave_error(error),
         Request::OffsetCommit(request) => commit_error(request, error),
+        Request::TxnOffsetCommit { request, .. } => txn_commit_error(request, error),
+        Request::EndTransaction { .. } => Response::EndTransaction(error),
         Request::OffsetFetch { group, .. } => {
             Response::OffsetFetch(offset_fetch::group_error(group, error, api_version))
         }
@@ -113,6 +135,13 @@ pub(crate) fn spoiled(response: Response, error: ErrorCode) -> Response {
             }
             Response::OffsetCommit(response)
         }
+        Response::TxnOffsetCommit(mut response) => {
+            for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                partition.error_code = error.code();
+            }
+            Response::TxnOffsetCommit(response)
+        }
+        Response::EndTransaction(_) => Response::EndTransaction(error),
         Response::DeleteGroups(mut results) => {
             for result in &mut results {
                 result.error_code = error.code();

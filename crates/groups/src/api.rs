@@ -23,6 +23,9 @@ use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use ottla_protocol::messages::sync_group_request::SyncGroupRequest;
 use ottla_protocol::messages::sync_group_response::SyncGroupResponse;
+use ottla_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequest;
+use ottla_protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponse;
+use ottla_records::ids::{ProducerEpoch, ProducerId};
 use uuid::Uuid;
 
 /// Names a request to the caller; the reply carries the same number. Opaque here.
@@ -65,6 +68,21 @@ pub enum Request {
     /// version 10 the caller has filled in the names; a topic whose name is still empty is answered with
     /// UNKNOWN_TOPIC_ID.
     OffsetCommit(OffsetCommitRequest),
+    /// TxnOffsetCommit: the offsets count when the producer's transaction commits. `guard` is what the partition's log gave
+    /// out when the transaction coordinator was asked about it (KIP-890), and gets back with the append.
+    TxnOffsetCommit {
+        /// The request as it came; topics that do not exist are taken out.
+        request: TxnOffsetCommitRequest,
+        /// Opaque here.
+        guard: Option<u64>,
+    },
+    /// A transaction has ended: its marker is to be written to this shard's partition.
+    EndTransaction {
+        /// The producer and its epoch in the marker.
+        producer: (ProducerId, ProducerEpoch),
+        /// How it ended, and who says so.
+        marker: Marker,
+    },
     /// One group of an OffsetFetch; [`offset_fetch::groups`](crate::offset_fetch::groups) splits a request
     /// into these, [`offset_fetch::response`](crate::offset_fetch::response) puts the answers together.
     /// Topics as in `OffsetCommit`; `topics: None` asks for all, and then `topic_id` of the answer is nil:
@@ -98,6 +116,10 @@ pub enum Response {
     LeaveGroup(LeaveGroupResponse),
     /// To OffsetCommit.
     OffsetCommit(OffsetCommitResponse),
+    /// To TxnOffsetCommit.
+    TxnOffsetCommit(TxnOffsetCommitResponse),
+    /// To EndTransaction: NONE when the marker is committed.
+    EndTransaction(ErrorCode),
     /// To one group of an OffsetFetch.
     OffsetFetch(OffsetFetchResponseGroup),
     /// To OffsetDelete.
@@ -125,8 +147,34 @@ pub struct Record {
 pub struct Append {
     /// To be handed back with the outcome, once the records are committed (below the high watermark) or lost.
     pub id: AppendId,
-    /// Never empty.
+    /// Never empty, but for a marker.
     pub records: Vec<Record>,
+    /// For what belongs to a transaction.
+    pub transaction: Option<InTransaction>,
+}
+
+/// What makes a batch part of a producer's transaction, or its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InTransaction {
+    /// The producer's id.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// What was given with [`Request::TxnOffsetCommit`].
+    pub guard: Option<u64>,
+    /// Set for a marker, which has no records.
+    pub marker: Option<Marker>,
+}
+
+/// The end of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marker {
+    /// Commit or abort.
+    pub commit: bool,
+    /// The epoch of the transaction coordinator that says so.
+    pub coordinator_epoch: i32,
+    /// The transaction version by which the log checks the producer's epoch (KIP-1228).
+    pub transaction_version: i16,
 }
 
 /// Something the caller has to do, in the order the effects come.

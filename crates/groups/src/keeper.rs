@@ -4,13 +4,12 @@
 use std::collections::VecDeque;
 
 use ottla_protocol::error_code::ErrorCode;
-use ottla_records::{
-    Batch, BatchBuilder, BatchIter, BatchIterError, ControlRecord, DecompressError, Decompressor, NewRecord,
-    RecordError, mutant,
-};
+use ottla_records::control::end_transaction_batch;
+use ottla_records::coordinator::{self, whole_batches};
+use ottla_records::{Batch, BatchBuilder, ControlRecord, Decompressor, Moment, NewRecord, mutant};
 use uuid::Uuid;
 
-use crate::api::{AppendId, Client, Effect, Notice, Record, Request, Response, Token};
+use crate::api::{Append, AppendId, Client, Effect, Marker, Notice, Request, Response, Token};
 use crate::config::Config;
 use crate::record::ReplayError;
 use crate::shard::{Logged, Shard};
@@ -18,23 +17,30 @@ use crate::shard::{Logged, Shard};
 /// What one record batch of coordinator records may become when it is decompressed.
 const LOAD_BATCH_BYTES: usize = 256 * 1024 * 1024;
 
-/// One moment on both clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Milliseconds on a clock that never goes back: deadlines go by it.
-    pub running_ms: i64,
-    /// Milliseconds since 1970: what is stored goes by it.
-    pub wall_ms: i64,
-}
-
 /// The partition of `__consumer_offsets` that a [`Keeper`] works on.
 pub trait Journal {
-    /// Appends a batch if the partition is led here in `leader_epoch`: its first offset and the one behind it.
-    fn append(&mut self, batch: &[u8], leader_epoch: i32, wall_ms: i64) -> Result<(i64, i64), ErrorCode>;
+    /// Appends a batch if the partition is led here in `leader_epoch`: its first offset and the one behind it. `check` is
+    /// for batches of transactions.
+    fn append(
+        &mut self,
+        batch: &[u8],
+        leader_epoch: i32,
+        wall_ms: i64,
+        check: TransactionCheck,
+    ) -> Result<(i64, i64), ErrorCode>;
 
     /// The offset below which everything is committed; `None` when the partition is not led here in `leader_epoch`
     /// (any more), and what was appended in that epoch may have been replaced.
     fn high_watermark(&self, leader_epoch: i32) -> Option<i64>;
+}
+
+/// What a log has to know to check a batch of a transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransactionCheck {
+    /// What was given with [`Request::TxnOffsetCommit`].
+    pub guard: Option<u64>,
+    /// The transaction version of a marker.
+    pub version: i16,
 }
 
 /// What comes out of a [`Keeper`].
@@ -51,48 +57,8 @@ pub enum Said {
     Notice(Notice),
 }
 
-/// Why a log cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Bytes that are no sound batch.
-    #[error("after offset {offset}: {error}")]
-    Malformed {
-        /// The last offset before them.
-        offset: i64,
-        /// What is wrong with them.
-        error: BatchIterError,
-    },
-    /// A batch with bytes that are no sound record.
-    #[error("batch at offset {offset}: {error}")]
-    Record {
-        /// The batch's first offset.
-        offset: i64,
-        /// What is wrong with it.
-        error: RecordError,
-    },
-    /// A batch that cannot be decompressed.
-    #[error("offset {offset}: {error}")]
-    Compressed {
-        /// The batch's first offset.
-        offset: i64,
-        /// What is wrong with it.
-        error: DecompressError,
-    },
-    /// A record that cannot be taken in.
-    #[error("offset {offset}: {error}")]
-    Replay {
-        /// The record's offset.
-        offset: i64,
-        /// What is wrong with it.
-        error: ReplayError,
-    },
-    /// The bytes end within the first batch.
-    #[error("no whole batch at offset {offset}")]
-    NoBatch {
-        /// Where one should begin.
-        offset: i64,
-    },
-}
+/// Why the log of a shard cannot be read.
+pub type LoadError = coordinator::LoadError<ReplayError>;
 
 /// An append on its way to being committed.
 #[derive(Debug, Clone, Copy)]
@@ -199,21 +165,12 @@ impl Keeper {
     ) -> Result<(usize, i64), LoadError> {
         // When the lead is lost just now, nothing counts as committed.
         let high_watermark = high_watermark.unwrap_or(-1);
-        let (mut at, mut records) = (offset, 0);
-        for batch in BatchIter::verified(bytes) {
-            let batch = match batch {
-                Ok(batch) => batch,
-                // The size asked for cut it off: the next read begins with it.
-                Err(e) if e.error.is_torn() && at > offset => break,
-                Err(e) => return Err(LoadError::Malformed { offset: at, error: e }),
-            };
-            if batch.header().next_offset() <= at {
-                continue;
-            }
-            records += self.read_batch(decompressor, &batch, high_watermark)?;
-            at = batch.header().next_offset();
-        }
-        if at == offset { Err(LoadError::NoBatch { offset }) } else { Ok((records, at)) }
+        let mut records = 0;
+        let next = whole_batches(bytes, offset, |batch| {
+            records += self.read_batch(decompressor, batch, high_watermark)?;
+            Ok(())
+        })?;
+        Ok((records, next))
     }
 
     /// Takes in the records of one batch; gives how many they are.
@@ -288,7 +245,7 @@ impl Keeper {
             match effect {
                 Effect::Append(append) => {
                     let appended = match journal.as_deref_mut() {
-                        Some(journal) => self.append(journal, &append.records, now),
+                        Some(journal) => self.append(journal, &append, now),
                         None => Err(ErrorCode::NotCoordinator),
                     };
                     match appended {
@@ -337,13 +294,26 @@ impl Keeper {
     fn append(
         &mut self,
         journal: &mut dyn Journal,
-        records: &[Record],
+        append: &Append,
         now: Moment,
     ) -> Result<(i64, i64), ErrorCode> {
         let mut batch = BatchBuilder::new(0).leader_epoch(self.leader_epoch);
-        for record in records {
+        let mut check = TransactionCheck::default();
+        if let Some(transaction) = append.transaction {
+            let producer = (transaction.producer_id, transaction.producer_epoch);
+            if let Some(Marker { commit, coordinator_epoch, transaction_version }) = transaction.marker {
+                check.version = transaction_version;
+                let (epoch, now_ms) = (self.leader_epoch, now.wall_ms);
+                let marker = end_transaction_batch(0, epoch, now_ms, producer, commit, coordinator_epoch);
+                return journal.append(&marker, epoch, now_ms, check);
+            }
+            check.guard = transaction.guard;
+            // The sequence is Kafka's; nobody counts the batches of coordinators.
+            batch = batch.producer(producer.0, producer.1, 0).transactional(true);
+        }
+        for record in &append.records {
             batch.append(&NewRecord::new(now.wall_ms, Some(&record.key), record.value.as_deref()));
         }
-        journal.append(&batch.build(), self.leader_epoch, now.wall_ms)
+        journal.append(&batch.build(), self.leader_epoch, now.wall_ms, check)
     }
 }

@@ -51,9 +51,12 @@ mod shard;
 mod subscription;
 mod timers;
 
-pub use api::{Append, AppendId, Client, Effect, Notice, Record, Request, Response, Token};
+pub use api::{
+    Append, AppendId, Client, Effect, InTransaction, Marker, Notice, Record, Request, Response, Token,
+};
 pub use config::Config;
-pub use keeper::{Journal, Keeper, LoadError, Moment, Said};
+pub use keeper::{Journal, Keeper, LoadError, Said, TransactionCheck};
+pub use ottla_records::Moment;
 pub use partition::{java_hash, partition_for};
 pub use record::ReplayError;
 pub use shard::{Logged, Shard};

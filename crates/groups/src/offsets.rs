@@ -171,9 +171,19 @@ impl Offsets {
         };
         let (_, value) = cell.issued.remove(at);
         match record_offset {
-            Some(record_offset) => self.put(place, value.map(|value| Committed { record_offset, ..value })),
-            None => self.prune(&place),
+            // While a log is read the end of a transaction counts at once, and what is further up in the log only when the
+            // high watermark has passed it: the later record wins all the same.
+            Some(record_offset) if !self.is_newer(&place, record_offset) => {
+                self.put(place, value.map(|value| Committed { record_offset, ..value }));
+            }
+            _ => self.prune(&place),
         }
+    }
+
+    /// Whether what is stored for this partition stands behind `record_offset` in the log.
+    fn is_newer(&self, place: &Place, record_offset: i64) -> bool {
+        let there = self.stable(&place.group, &place.topic, place.partition);
+        there.is_some_and(|there| there.record_offset > record_offset)
     }
 
     /// An offset was written by a transaction that is still open.
@@ -221,8 +231,7 @@ impl Offsets {
     pub(crate) fn end_transaction(&mut self, producer_id: i64, committed: bool) {
         for (place, value) in self.pending.remove(&producer_id).unwrap_or_default() {
             self.close(producer_id, &place);
-            let there = self.stable(&place.group, &place.topic, place.partition);
-            if committed && there.is_none_or(|there| value.record_offset > there.record_offset) {
+            if committed && !self.is_newer(&place, value.record_offset) {
                 self.put(place, Some(value));
             }
         }
@@ -366,6 +375,16 @@ mod tests {
         offsets.put(at(0), Some(value(3, 2)));
         offsets.end_transaction(77, true);
         assert_eq!(stable(&offsets), Some(3));
+    }
+
+    #[test]
+    fn a_transaction_wins_over_what_stands_before_it_and_is_committed_after_it() {
+        let mut offsets = Offsets::default();
+        offsets.issue(1, &at(0), Some(value(3, -1)));
+        offsets.put_pending(77, at(0), value(5, 2));
+        offsets.end_transaction(77, true);
+        offsets.settle(1, at(0), Some(1));
+        assert_eq!((stable(&offsets), latest(&offsets)), (Some(5), Some(5)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod leave;
 mod rebalance;
 mod replay;
 mod sync;
+mod transaction;
 mod write;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -106,6 +107,8 @@ impl Shard {
             Request::Heartbeat(request) => self.heartbeat(token, &request),
             Request::LeaveGroup(request) => self.leave(client.api_version, token, request),
             Request::OffsetCommit(request) => self.commit(client.api_version, token, request),
+            Request::TxnOffsetCommit { request, guard } => self.commit_in_transaction(token, request, guard),
+            Request::EndTransaction { producer, marker } => self.write_marker(token, producer, marker),
             Request::OffsetFetch { group, require_stable } => {
                 self.fetch(client.api_version, token, group, require_stable);
             }
@@ -146,6 +149,7 @@ impl Shard {
             Request::Heartbeat(request) => &request.group_id,
             Request::LeaveGroup(request) => &request.group_id,
             Request::OffsetDelete(request) => &request.group_id,
+            Request::TxnOffsetCommit { request, .. } => &request.group_id,
             // For the others the empty id is a group like any other: old consumers and tools use it.
             _ => return None,
         };

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use ottla_groups::{Append, Client, Config, Effect, Request, Shard};
+use ottla_groups::{Append, Client, Config, Effect, Marker, Request, Shard};
 use ottla_protocol::consumer_protocol::consumer_protocol_subscription::ConsumerProtocolSubscription;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::heartbeat_request::HeartbeatRequest;
@@ -28,6 +28,9 @@ use ottla_protocol::messages::offset_delete_request::{
 };
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::messages::sync_group_request::{SyncGroupRequest, SyncGroupRequestAssignment};
+use ottla_protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use ottla_protocol::wire::Message;
 use support::{Log, check_encodable, long, short, show_effect, uuid};
 
@@ -280,6 +283,41 @@ impl Stage {
                     topics: topics.collect(),
                 };
                 (9, Request::OffsetCommit(request))
+            }
+            "txn-commit" => {
+                let topics = words.plain[2..].iter().map(|at| {
+                    let (topic, partition) = at.split_once('-').unwrap();
+                    TxnOffsetCommitRequestTopic {
+                        name: topic.to_owned(),
+                        partitions: vec![TxnOffsetCommitRequestPartition {
+                            partition_index: partition.parse().unwrap(),
+                            committed_offset: words.number("offset", 0),
+                            committed_leader_epoch: words.number("epoch", -1),
+                            committed_metadata: words.option("metadata"),
+                        }],
+                    }
+                });
+                let request = TxnOffsetCommitRequest {
+                    transactional_id: words.text("tx", "tx"),
+                    group_id,
+                    producer_id: words.number("producer", 70),
+                    producer_epoch: words.number("of", 0),
+                    generation_id,
+                    member_id,
+                    group_instance_id,
+                    topics: topics.collect(),
+                };
+                let guard = words.option("guard").map(|guard| guard.parse().unwrap());
+                (3, Request::TxnOffsetCommit { request, guard })
+            }
+            "marker" => {
+                let producer = (words.number("producer", 70), words.number("of", 0));
+                let marker = Marker {
+                    commit: words.plain[2] == "commit",
+                    coordinator_epoch: words.number("coordinator", 1),
+                    transaction_version: words.number("tv", 2),
+                };
+                (0, Request::EndTransaction { producer, marker })
             }
             "fetch" => {
                 let topics = words.plain[2..].iter().filter(|word| word.contains('-')).map(|at| {

@@ -13,6 +13,7 @@ pub mod batch;
 pub mod builder;
 pub mod compress;
 pub mod control;
+pub mod coordinator;
 pub mod crc;
 pub mod entry;
 pub mod fuzz;
@@ -29,5 +30,6 @@ pub use batch::{Batch, BatchError, BatchHeader, BatchIter, BatchIterError, HEADE
 pub use builder::{BatchBuilder, NewRecord};
 pub use compress::{Compressor, DecompressError, Decompressor};
 pub use control::ControlRecord;
+pub use coordinator::Moment;
 pub use entry::{Entry, EntryError};
 pub use record::{Header, Headers, Record, RecordError, RecordIter};

@@ -25,6 +25,7 @@ const ROOMS: &[Room] = &[
     room("ottla-log", 1, Some(&["ottla-records"])),
     room("ottla-raft", 1, Some(&["ottla-records"])),
     room("ottla-groups", 1, Some(&["ottla-protocol", "ottla-records"])),
+    room("ottla-transactions", 1, Some(&["ottla-protocol", "ottla-records"])),
     room("ottla-metadata", 1, Some(&["ottla-protocol", "ottla-records"])),
     room("ottla-config", 1, Some(&[])),
     room("ottla-replication", 1, Some(&["ottla-records"])),

@@ -16,7 +16,7 @@ const GENERATED: &[&str] = &[
 const FILES: &[&str] = &["log", "quorum", "tools", "server", "local-cluster"];
 
 /// Rooms that are pure: time, threads, sockets and chance come to them as arguments.
-const PURE: &[&str] = &["protocol", "raft", "groups", "metadata"];
+const PURE: &[&str] = &["protocol", "raft", "groups", "transactions", "metadata"];
 const IMPURE: &[&str] =
     &["Instant::now", "SystemTime::now", "std::net", "std::thread", "new_v4(", "std::env", "std::process"];
 

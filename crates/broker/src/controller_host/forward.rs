@@ -121,7 +121,7 @@ async fn run(
     let (head, body) = RequestHead::read(frame)?;
     match handler(&Call { thread, peer, head, body })? {
         Outcome::Reply(reply) => Ok(reply),
-        Outcome::Later(pending) => pending.await,
+        Outcome::Later(pending) | Outcome::Alone(pending) => pending.await,
         Outcome::Silence => Err(Refusal::Told("a request that is passed on has an answer")),
     }
 }

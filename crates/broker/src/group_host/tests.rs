@@ -1,6 +1,6 @@
 //! Shards on a partition whose high watermark the test moves.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ottla_protocol::ErrorCode;
@@ -11,6 +11,7 @@ use ottla_protocol::messages::offset_commit_request::{
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::messages::{HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest};
 use ottla_records::{Batch, BatchIter};
+use parking_lot::Mutex;
 
 use super::*;
 use crate::wait::Waiters;
@@ -35,7 +36,13 @@ struct State {
 }
 
 impl Journal for Memory {
-    fn append(self: Arc<Self>, batch: &[u8], epoch: i32, _now_ms: i64) -> Result<(i64, i64), ErrorCode> {
+    fn append(
+        self: Arc<Self>,
+        batch: &[u8],
+        epoch: i32,
+        _now_ms: i64,
+        _check: partition::TransactionCheck,
+    ) -> Result<(i64, i64), ErrorCode> {
         let mut state = self.state.lock();
         if state.epoch != epoch {
             return Err(ErrorCode::NotLeaderOrFollower);

@@ -1,7 +1,9 @@
-//! FindCoordinator (key 10): which broker leads the partition of a group. Makes `__consumer_offsets` when it is first asked for.
+//! FindCoordinator (key 10): which broker leads the partition of a group or a transactional id. Makes `__consumer_offsets` and
+//! `__transaction_state` when they are first asked for.
 
 use std::sync::Arc;
 
+use ottla_config::NodeConfig;
 use ottla_metadata::Image;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
@@ -18,6 +20,65 @@ const TRANSACTION: i8 = 1;
 /// The first version that asks for several keys at once.
 const BATCHED_FROM: i16 = 4;
 
+/// What a kind of coordinator is for.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    topic: &'static str,
+    /// The topic in words, and who waits for it.
+    name: &'static str,
+    clients: &'static str,
+    replication_key: &'static str,
+}
+
+const GROUPS: Kind = Kind {
+    topic: topic_names::OFFSETS,
+    name: "offsets topic",
+    clients: "groups",
+    replication_key: "offsets.topic.replication.factor",
+};
+
+const TRANSACTIONS: Kind = Kind {
+    topic: topic_names::TRANSACTIONS,
+    name: "transaction state topic",
+    clients: "transactions",
+    replication_key: "transaction.state.log.replication.factor",
+};
+
+impl Kind {
+    fn of(key_type: i8) -> Option<Kind> {
+        match key_type {
+            GROUP => Some(GROUPS),
+            TRANSACTION => Some(TRANSACTIONS),
+            _ => None,
+        }
+    }
+
+    fn replicas(self, config: &NodeConfig) -> i16 {
+        match self.topic {
+            topic_names::TRANSACTIONS => config.transactions.state_replication_factor,
+            _ => config.groups.offsets_replication_factor,
+        }
+    }
+
+    fn seat(self, node: &Node, key: &str) -> i32 {
+        match self.topic {
+            topic_names::TRANSACTIONS => node.transaction_partition(key),
+            _ => node.group_partition(key),
+        }
+    }
+
+    /// What clients cause every 100 ms is said once, until it is something else.
+    fn say(self, node: &Node, line: &str) {
+        let is_news = match self.topic {
+            topic_names::TRANSACTIONS => node.transactions().is_news(line),
+            _ => node.groups().is_news(line),
+        };
+        if is_news {
+            warn!("{line}");
+        }
+    }
+}
+
 pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: FindCoordinatorRequest = call.owned()?;
     let version = call.version();
@@ -25,53 +86,56 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     call.afford(keys.len(), size_of::<Coordinator>())?;
     let key_type = if version >= 1 { request.key_type } else { GROUP };
     let (node, to, listener) = (call.node().clone(), call.reply_to(), call.peer.listener_name.clone());
+    let kind = Kind::of(key_type);
     let answer = move |node: &Arc<Node>| {
         let image = node.image();
-        let seat = |key: &str| node.group_partition(key);
-        let found = keys.iter().map(|key| find(&image, key_type, key, seat(key), &listener)).collect();
+        let find = |key: &String| match kind {
+            Some(kind) => find(&image, kind, key, kind.seat(node, key), &listener),
+            None => failed(key, ErrorCode::InvalidRequest, Some("Unknown coordinator key type.")),
+        };
+        let found = keys.iter().map(find).collect();
         to.with(&response(version, found))
     };
+    let Some(kind) = kind else { return answer(&node).map(Outcome::Reply) };
     let image = node.image();
-    let needed = node.config().groups.offsets_replication_factor;
-    if key_type != GROUP || image.topics.by_name(topic_names::OFFSETS).is_some() {
-        if let Some(hint) =
-            image.partition(topic_names::OFFSETS, 0).and_then(|p| thin(needed, p.replicas.len()))
-            && node.groups().is_news(&hint)
+    let needed = kind.replicas(&node.config());
+    if image.topics.by_name(kind.topic).is_some() {
+        if let Some(hint) = image.partition(kind.topic, 0).and_then(|p| thin(kind, needed, p.replicas.len()))
         {
-            warn!("{hint}");
+            kind.say(&node, &hint);
         }
         return answer(&node).map(Outcome::Reply);
     }
     let alive = image.brokers.values().filter(|broker| broker.is_active()).count();
-    if let Some(shortage) = shortage(needed, alive) {
-        // The controller would only refuse it, and clients ask again every 100 ms: told once, until it is another one.
-        if node.groups().is_news(&shortage) {
-            warn!("{shortage}");
-        }
+    if let Some(shortage) = shortage(kind, needed, alive) {
+        // The controller would only refuse it.
+        kind.say(&node, &shortage);
         return answer(&node).map(Outcome::Reply);
     }
     Ok(Outcome::Later(Box::pin(async move {
-        node.auto_create(vec![topic_names::OFFSETS.to_owned()]).await;
+        node.auto_create(vec![kind.topic.to_owned()]).await;
         answer(&node)
     })))
 }
 
-/// Why `__consumer_offsets` cannot be made yet.
-fn shortage(needed: i16, alive: usize) -> Option<String> {
+/// Why the topic cannot be made yet.
+fn shortage(kind: Kind, needed: i16, alive: usize) -> Option<String> {
+    let Kind { name, clients, replication_key, .. } = kind;
     (usize::try_from(needed).is_ok_and(|needed| alive < needed)).then(|| {
         format!(
-            "offsets topic needs {needed} brokers, {alive} alive: groups wait until there are more, or until \
-             offsets.topic.replication.factor is lower"
+            "{name} needs {needed} brokers, {alive} alive: {clients} wait until there are more, or until \
+             {replication_key} is lower"
         )
     })
 }
 
-/// What is said when `__consumer_offsets` was made with fewer replicas than are configured now: the key counts only when
-/// the topic is made, and whoever raised it believes that groups outlive a node.
-fn thin(needed: i16, replicas: usize) -> Option<String> {
+/// What is said when the topic was made with fewer replicas than are configured now: the key counts only when the topic is
+/// made, and whoever raised it believes that its clients outlive a node.
+fn thin(kind: Kind, needed: i16, replicas: usize) -> Option<String> {
+    let Kind { topic, replication_key, .. } = kind;
     (usize::try_from(needed).is_ok_and(|needed| replicas < needed)).then(|| {
         format!(
-            "offsets.topic.replication.factor={needed} but __consumer_offsets has {replicas}: the key counts only when \
+            "{replication_key}={needed} but {topic} has {replicas}: the key counts only when \
              the topic is made; raise the topic's replicas with kafka-reassign-partitions"
         )
     })
@@ -92,28 +156,20 @@ fn response(version: i16, mut found: Vec<Coordinator>) -> FindCoordinatorRespons
     }
 }
 
-/// Who coordinates `key`, whose offsets partition is `partition`, for the clients of a listener.
-fn find(image: &Image, key_type: i8, key: &str, partition: i32, listener: &str) -> Coordinator {
-    let failed = |error: ErrorCode, message: Option<&str>| Coordinator {
+fn failed(key: &str, error: ErrorCode, message: Option<&str>) -> Coordinator {
+    Coordinator {
         key: key.to_owned(),
         node_id: -1,
         port: -1,
         error_code: error.code(),
         error_message: message.map(str::to_owned),
         ..Default::default()
-    };
-    match key_type {
-        GROUP => {}
-        TRANSACTION => {
-            // Not a retriable error: a producer would wait for what does not come.
-            return failed(
-                ErrorCode::InvalidRequest,
-                Some("Transactions are not served by this release yet."),
-            );
-        }
-        _ => return failed(ErrorCode::InvalidRequest, Some("Unknown coordinator key type.")),
     }
-    let leader = image.partition(topic_names::OFFSETS, partition).map(|p| p.leader);
+}
+
+/// Who coordinates `key`, whose partition is `partition`, for the clients of a listener.
+fn find(image: &Image, kind: Kind, key: &str, partition: i32, listener: &str) -> Coordinator {
+    let leader = image.partition(kind.topic, partition).map(|p| p.leader);
     let endpoint = leader
         .filter(|&id| image.is_alive(id, listener))
         .and_then(|id| image.broker(id).and_then(|b| b.endpoint(listener).map(|e| (id, e))));
@@ -125,7 +181,7 @@ fn find(image: &Image, key_type: i8, key: &str, partition: i32, listener: &str) 
             port: endpoint.port.into(),
             ..Default::default()
         },
-        None => failed(ErrorCode::CoordinatorNotAvailable, None),
+        None => failed(key, ErrorCode::CoordinatorNotAvailable, None),
     }
 }
 
@@ -135,7 +191,7 @@ mod tests {
     use crate::handle::three_brokers::image;
 
     fn found(partition: i32, listener: &str) -> (i16, i32, String, i32) {
-        let one = find(&image(topic_names::OFFSETS), GROUP, "g", partition, listener);
+        let one = find(&image(topic_names::TRANSACTIONS), TRANSACTIONS, "tx", partition, listener);
         (one.error_code, one.node_id, one.host, one.port)
     }
 
@@ -152,16 +208,20 @@ mod tests {
 
     #[test]
     fn a_topic_is_not_made_before_there_are_brokers_for_it() {
-        assert_eq!(shortage(2, 2), None);
-        assert_eq!(shortage(-1, 1), None);
-        assert!(shortage(2, 1).unwrap().starts_with("offsets topic needs 2 brokers, 1 alive"));
+        assert_eq!(shortage(GROUPS, 2, 2), None);
+        assert_eq!(shortage(GROUPS, -1, 1), None);
+        assert!(shortage(GROUPS, 2, 1).unwrap().starts_with("offsets topic needs 2 brokers, 1 alive"));
+        let of_transactions = shortage(TRANSACTIONS, 3, 1).unwrap();
+        assert!(
+            of_transactions.starts_with("transaction state topic needs 3 brokers, 1 alive: transactions")
+        );
     }
 
     #[test]
     fn an_offsets_topic_with_too_few_replicas_is_pointed_out() {
-        assert_eq!((thin(3, 3), thin(1, 1), thin(1, 3)), (None, None, None));
+        assert_eq!((thin(GROUPS, 3, 3), thin(GROUPS, 1, 1), thin(GROUPS, 1, 3)), (None, None, None));
         assert!(
-            thin(2, 1)
+            thin(GROUPS, 2, 1)
                 .unwrap()
                 .starts_with("offsets.topic.replication.factor=2 but __consumer_offsets has 1")
         );

@@ -48,7 +48,11 @@ fn encode(to: ReplyTo, response: Response) -> Result<Reply, Refusal> {
         Response::OffsetCommit(body) => to.with(&body),
         Response::OffsetDelete(body) => to.with(&body),
         Response::ListGroups(body) => to.with(&body),
-        Response::OffsetFetch(_) | Response::DescribeGroups(_) | Response::DeleteGroups(_) => {
+        Response::OffsetFetch(_)
+        | Response::TxnOffsetCommit(_)
+        | Response::EndTransaction(_)
+        | Response::DescribeGroups(_)
+        | Response::DeleteGroups(_) => {
             unreachable!("these answers are put together by their own handlers")
         }
     }

@@ -1,4 +1,4 @@
-//! InitProducerId (key 22): producer ids for idempotent producers. Transactions are not served yet.
+//! InitProducerId (key 22): producer ids for idempotent producers, and for transactional ids by their coordinator.
 //!
 //! Ids come from the controller in blocks and are handed out one by one (Kafka's `RPCProducerIdManager`).
 
@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
-    AllocateProducerIdsRequest, InitProducerIdRequestView, InitProducerIdResponse,
+    AllocateProducerIdsRequest, InitProducerIdRequest, InitProducerIdRequestView, InitProducerIdResponse,
 };
+use ottla_transactions::{Request, Response};
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use crate::dispatch::Call;
+use crate::handle::transactions;
 use crate::node::Node;
 use crate::reply::{Outcome, Refusal};
 
+/// The first version that knows PRODUCER_FENCED.
+const FENCED_FROM: i16 = 4;
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
 /// How long a new block may take.
@@ -28,8 +32,11 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     } else {
         (NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
     };
-    if let Some(error) = refusal(request.transactional_id, former) {
+    if let Some(error) = refusal(former) {
         return call.reply(&refused(error));
+    }
+    if request.transactional_id.is_some() {
+        return for_transactional_id(call, former);
     }
     // Without a transactional id nothing ties the producer to its former life: it always gets a new id.
     let node = call.node();
@@ -43,10 +50,30 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     })))
 }
 
-fn refusal(transactional_id: Option<&str>, (id, epoch): (i64, i16)) -> Option<ErrorCode> {
+/// The coordinator of the transactional id says which producer id and epoch it has.
+fn for_transactional_id(call: &Call<'_>, former: (i64, i16)) -> Result<Outcome, Refusal> {
+    let mut request: InitProducerIdRequest = call.owned()?;
+    (request.producer_id, request.producer_epoch) = former;
+    let (version, node, to) = (call.version(), call.node().clone(), call.reply_to());
+    Ok(Outcome::Later(Box::pin(async move {
+        let id = request.transactional_id.as_deref().unwrap_or_default();
+        let partition = node.transaction_partition(id);
+        if let Err(error) = transactions::stock(&node, partition).await {
+            return to.with(&refused(error));
+        }
+        let answer = node.transactions().ask(partition, Request::InitProducerId(request));
+        let Some(Response::InitProducerId(mut body)) = answer.wait().await else {
+            return to.with(&refused(ErrorCode::NotCoordinator));
+        };
+        body.error_code = transactions::fenced_as_known(body.error_code, version, FENCED_FROM);
+        to.with(&body)
+    })))
+}
+
+/// A producer's id and epoch come together or not at all.
+fn refusal((id, epoch): (i64, i16)) -> Option<ErrorCode> {
     let half_known = (id == NO_PRODUCER_ID) != (epoch == NO_PRODUCER_EPOCH);
-    // As FindCoordinator says of transactional ids: not served yet, and no use to ask again (docs/STATUS.md).
-    (half_known || transactional_id.is_some()).then_some(ErrorCode::InvalidRequest)
+    half_known.then_some(ErrorCode::InvalidRequest)
 }
 
 fn granted(producer_id: i64) -> InitProducerIdResponse {
@@ -73,6 +100,17 @@ impl ProducerIds {
     /// One of the block in use, if it has one left.
     fn at_hand(&self) -> Option<i64> {
         self.left.lock().next()
+    }
+
+    /// One that nobody has had.
+    ///
+    /// # Errors
+    /// As [`ProducerIds::next`].
+    pub(crate) async fn give(&self, node: &Node) -> Result<i64, ErrorCode> {
+        match self.at_hand() {
+            Some(id) => Ok(id),
+            None => self.next(node).await,
+        }
     }
 
     /// One of the block in use, or of the next.
@@ -130,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_epochs_come_together_and_transactions_later() {
-        assert_eq!(refusal(None, (-1, -1)), None);
-        assert_eq!(refusal(None, (7, 2)), None);
-        for bad in [refusal(None, (7, -1)), refusal(None, (-1, 0)), refusal(Some("t"), (-1, -1))] {
+    fn ids_and_epochs_come_together() {
+        assert_eq!(refusal((-1, -1)), None);
+        assert_eq!(refusal((7, 2)), None);
+        for bad in [refusal((7, -1)), refusal((-1, 0))] {
             assert_eq!(bad, Some(ErrorCode::InvalidRequest));
         }
     }

@@ -26,4 +26,8 @@ pub(crate) mod reassignments;
 #[cfg(test)]
 mod three_brokers;
 pub(crate) mod topics;
+pub(crate) mod transactions;
+pub(crate) mod txn_offsets;
 pub(crate) mod unsecured;
+mod verification;
+pub(crate) mod write_txn_markers;

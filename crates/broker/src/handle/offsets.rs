@@ -24,11 +24,11 @@ use crate::dispatch::Call;
 use crate::handle::groups::{ask, ask_partition};
 use crate::reply::{Outcome, Refusal};
 
-const GONE: Refusal = Refusal::Told("the group coordinator went away while the request waited");
+pub(super) const GONE: Refusal = Refusal::Told("the group coordinator went away while the request waited");
 /// The first versions of OffsetCommit and OffsetFetch that name topics by id.
 const IDS_FROM: i16 = 10;
 /// What the record of one offset takes, with its place in the group, until it is in the log.
-const RECORD_BYTES: usize = 400;
+pub(super) const RECORD_BYTES: usize = 400;
 
 pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut request: OffsetCommitRequest = call.owned()?;

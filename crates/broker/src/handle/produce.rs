@@ -1,23 +1,28 @@
-//! Produce (key 0): check, append, answer. With acks=1, or acks=all where this node is the whole ISR, without a hop.
+//! Produce (key 0): check, append, answer. With acks=1, or acks=all where this node is the whole ISR, without a hop. The first
+//! records of a transaction wait until its coordinator knows of them ([`verification`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ottla_protocol::ErrorCode;
+use ottla_protocol::frame::RequestHead;
 use ottla_protocol::messages::produce_request::TopicProduceDataView;
 use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_protocol::messages::{ProduceRequestView, ProduceResponse};
-use ottla_records::Compression;
 use ottla_records::validate::Rejected;
+use ottla_records::{BatchHeader, Compression};
+use ottla_transactions::{Producer, TopicPartition};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info};
 
 use crate::dispatch::Call;
 use crate::handle::find;
+use crate::handle::verification::{Question, Support, Verdicts};
 use crate::partition::{AppendRefusal, Appended, Durable, Partition};
-use crate::reply::{Outcome, Refusal};
+use crate::reply::{Outcome, Refusal, Reply};
 use crate::topic_names;
 use crate::wait::Parked;
 
@@ -34,6 +39,76 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: ProduceRequestView<'_> = call.view()?;
     let count = request.topic_data.iter().map(|topic| 1 + topic.partition_data.len()).sum();
     call.afford(count, size_of::<PartitionProduceResponse>() + size_of::<Wait>())?;
+    if let Some(transactional_id) = request.transactional_id
+        && let Some(question) = question(call, &request, transactional_id)
+    {
+        return Ok(held_back(call, question));
+    }
+    appended(call, &request, &Verdicts::default())
+}
+
+/// What the transaction coordinator has to be asked before these records are appended.
+fn question(call: &Call<'_>, request: &ProduceRequestView<'_>, transactional_id: &str) -> Option<Question> {
+    let support = Support::of_produce(call.version());
+    if !support.asks(call.node()) {
+        return None;
+    }
+    let mut question: Option<Question> = None;
+    for topic in request.topic_data {
+        for data in topic.partition_data {
+            // What is wrong otherwise is found when it is appended.
+            let Ok(header) = BatchHeader::parse(data.records.unwrap_or_default()) else { continue };
+            if !header.is_transactional() || !header.has_producer_id() {
+                continue;
+            }
+            let Ok(partition) = partition(call, &topic, data.index) else { continue };
+            let producer = (header.producer_id, header.producer_epoch);
+            let begun = partition.begin_verification(producer, header.base_sequence, support.joins());
+            let Ok(Some(guard)) = begun else { continue };
+            let question = question.get_or_insert_with(|| Question {
+                producer: Producer {
+                    transactional_id: transactional_id.to_owned(),
+                    id: header.producer_id,
+                    epoch: header.producer_epoch,
+                },
+                support,
+                partitions: Vec::new(),
+            });
+            // Records of another producer are not asked for, and so not taken.
+            if (question.producer.id, question.producer.epoch) == producer {
+                question.partitions.push((TopicPartition::new(partition.topic(), data.index), guard));
+            }
+        }
+    }
+    question
+}
+
+/// Appends the records when the transaction coordinator has answered. Nothing that comes behind them on the connection
+/// overtakes them.
+fn held_back(call: &Call<'_>, question: Question) -> Outcome {
+    let (thread, peer, head) = (call.thread.clone(), call.peer.clone(), call.head);
+    let client_id = head.client_id.map(str::to_owned);
+    let (api, version, correlation_id) = (head.api, head.version, head.correlation_id);
+    let body = Bytes::copy_from_slice(call.body);
+    Outcome::Alone(Box::pin(async move {
+        let verdicts = question.ask_for_produce(&thread.node).await;
+        let head = RequestHead { api, version, correlation_id, client_id: client_id.as_deref() };
+        let call = Call { thread: &thread, peer: &peer, head, body: &body };
+        let outcome = appended(&call, &call.view()?, &verdicts)?;
+        match outcome {
+            Outcome::Reply(reply) => Ok(reply),
+            Outcome::Later(pending) | Outcome::Alone(pending) => pending.await,
+            // With acks=0 nothing is sent.
+            Outcome::Silence => Ok(Reply::default()),
+        }
+    }))
+}
+
+fn appended(
+    call: &Call<'_>,
+    request: &ProduceRequestView<'_>,
+    verdicts: &Verdicts,
+) -> Result<Outcome, Refusal> {
     let mut waits = Vec::new();
     let mut failed = false;
     let mut endpoints: Vec<NodeEndpoint> = Vec::new();
@@ -41,7 +116,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     for topic in request.topic_data {
         let mut partitions = Vec::with_capacity(topic.partition_data.len().min(1024));
         for data in topic.partition_data {
-            let outcome = append(call, &request, &topic, data.index, data.records);
+            let outcome = append(call, request, verdicts, &topic, data.index, data.records);
             partitions.push(match outcome {
                 Ok(appended) => {
                     let done = &appended.1;
@@ -97,7 +172,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
 }
 
 /// What an answer waits for: that the records are on the disk, that all in-sync replicas have them.
-struct Wait {
+pub(super) struct Wait {
     /// The topic and the partition in the response.
     place: (usize, usize),
     durable: Option<Durable>,
@@ -105,14 +180,19 @@ struct Wait {
 }
 
 impl Wait {
-    fn of((partition, done): (Arc<Partition>, Appended), acks: i16, place: (usize, usize)) -> Option<Wait> {
+    /// `None` when there is nothing to wait for.
+    pub(super) fn of(
+        (partition, done): (Arc<Partition>, Appended),
+        acks: i16,
+        place: (usize, usize),
+    ) -> Option<Wait> {
         let replicated =
             (acks == -1 && !done.committed).then_some((partition, done.leader_epoch, done.next_offset));
         let wait = Wait { place, durable: done.durable, replicated };
         (wait.durable.is_some() || wait.replicated.is_some()).then_some(wait)
     }
 
-    async fn done(self, deadline: Instant) -> Result<(), ErrorCode> {
+    pub(super) async fn done(self, deadline: Instant) -> Result<(), ErrorCode> {
         if let Some(durable) = self.durable
             && !durable.flushed().await
         {
@@ -132,9 +212,22 @@ impl Wait {
     }
 }
 
+fn partition(
+    call: &Call<'_>,
+    topic: &TopicProduceDataView<'_>,
+    index: i32,
+) -> Result<Arc<Partition>, ErrorCode> {
+    if call.version() >= IDS_FROM {
+        find::by_id(call.node(), topic.topic_id, index)
+    } else {
+        find::by_name(call.node(), topic.name, index)
+    }
+}
+
 fn append(
     call: &Call<'_>,
     request: &ProduceRequestView<'_>,
+    verdicts: &Verdicts,
     topic: &TopicProduceDataView<'_>,
     index: i32,
     records: Option<&[u8]>,
@@ -142,29 +235,23 @@ fn append(
     if !matches!(request.acks, -1..=1) {
         return Err(AppendRefusal::Code(ErrorCode::InvalidRequiredAcks));
     }
-    let partition = if call.version() >= IDS_FROM {
-        find::by_id(call.node(), topic.topic_id, index)
-    } else {
-        find::by_name(call.node(), topic.name, index)
-    };
-    let partition = partition.map_err(AppendRefusal::Code)?;
+    let partition = partition(call, topic, index).map_err(AppendRefusal::Code)?;
     if topic_names::is_internal(partition.topic()) && call.head.client_id != Some(ADMIN_CLIENT_ID) {
         return Err(AppendRefusal::Code(ErrorCode::InvalidTopicException));
     }
+    let guard = verdicts.of(partition.topic(), index);
+    let guard = guard.map_err(|(error, why)| AppendRefusal::Sequence(error, why))?;
     let mut tools = call.thread.tools.borrow_mut();
     let records = records.unwrap_or_default();
     let traffic = partition.traffic();
     traffic.produce_requests.add(1);
-    let appended = partition.append_produced(records, request.acks, call.now_ms(), &mut tools, |batch| {
+    let now_ms = call.now_ms();
+    let appended = partition.append_produced(records, request.acks, now_ms, &mut tools, guard, |batch| {
         if call.version() < ZSTD_FROM && batch.compression() == Some(Compression::Zstd) {
             return Err(AppendRefusal::Code(ErrorCode::UnsupportedCompressionType));
         }
-        if batch.is_transactional() {
-            // The transaction coordinator is not served yet: no transaction can be under way.
-            return Err(AppendRefusal::Code(match request.transactional_id {
-                None => ErrorCode::TransactionalIdAuthorizationFailed,
-                Some(_) => ErrorCode::InvalidTxnState,
-            }));
+        if batch.is_transactional() && request.transactional_id.is_none() {
+            return Err(AppendRefusal::Code(ErrorCode::TransactionalIdAuthorizationFailed));
         }
         Ok(())
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ottla_config::topic::{Compression as TopicCompression, TimestampType as TopicTimestampType};
-use ottla_log::{AppendError, Flushed, LeaderAppend, Origin, Transaction};
+use ottla_log::{AppendError, Flushed, LeaderAppend, Origin, Transaction, VerificationGuard};
 use ottla_protocol::ErrorCode;
 use ottla_records::validate::{self, Accepted, Rejected, Rules};
 use ottla_records::{
@@ -54,6 +54,15 @@ impl Durable {
     }
 }
 
+/// What the log has to know to check a batch of a transaction.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TransactionCheck {
+    /// What [`Partition::begin_verification`] gave, once the coordinator has confirmed the transaction.
+    pub(crate) guard: Option<VerificationGuard>,
+    /// The transaction version of a marker.
+    pub(crate) version: i16,
+}
+
 /// Why a batch was not appended.
 pub(crate) enum AppendRefusal {
     Code(ErrorCode),
@@ -70,6 +79,7 @@ impl Partition {
         acks: i16,
         now_ms: i64,
         tools: &mut Tools,
+        guard: Option<VerificationGuard>,
         check: impl FnOnce(&BatchHeader) -> Result<(), AppendRefusal>,
     ) -> Result<Appended, AppendRefusal> {
         let (rules, codec) = {
@@ -98,10 +108,8 @@ impl Partition {
         };
         let appended = accepted.map_err(AppendRefusal::Rejected).and_then(|accepted| {
             match target(codec, accepted.batch.compression()) {
-                None => self.append(accepted, now_ms),
-                Some((codec, level)) => {
-                    self.append_recompressed(accepted, codec, level, &rules, now_ms, tools)
-                }
+                None => self.append(accepted, now_ms, guard),
+                Some(codec) => self.append_recompressed(accepted, codec, &rules, (now_ms, guard), tools),
             }
         });
         tools.decompressor.shrink(KEPT_BYTES);
@@ -112,10 +120,9 @@ impl Partition {
     fn append_recompressed(
         self: &Arc<Self>,
         accepted: Accepted<'_>,
-        codec: Compression,
-        level: Option<i32>,
+        (codec, level): (Compression, Option<i32>),
         rules: &Rules,
-        now_ms: i64,
+        (now_ms, guard): (i64, Option<VerificationGuard>),
         tools: &mut Tools,
     ) -> Result<Appended, AppendRefusal> {
         let Tools { decompressor, compressor } = tools;
@@ -134,29 +141,59 @@ impl Partition {
             return Err(AppendRefusal::Rejected(Rejected::TooLarge { size, max }));
         }
         let batch = Batch::parse(&bytes).expect("PARTITION-1 a batch that was built can be parsed");
-        self.append(Accepted { batch, timestamp: accepted.timestamp }, now_ms)
+        self.append(Accepted { batch, timestamp: accepted.timestamp }, now_ms, guard)
     }
 
-    fn append(self: &Arc<Self>, accepted: Accepted<'_>, now_ms: i64) -> Result<Appended, AppendRefusal> {
+    fn append(
+        self: &Arc<Self>,
+        accepted: Accepted<'_>,
+        now_ms: i64,
+        guard: Option<VerificationGuard>,
+    ) -> Result<Appended, AppendRefusal> {
         let mut state = self.state.lock();
         // The lead may have changed while the batch was checked.
         state.check_leader(-1).map_err(AppendRefusal::Code)?;
-        let append = LeaderAppend::from_client(now_ms, state.leader_epoch);
+        let mut append = LeaderAppend::from_client(now_ms, state.leader_epoch);
+        if accepted.batch.is_transactional() {
+            append.transaction = self.transaction(TransactionCheck { guard, version: 0 });
+        }
         let appended = self.write(&mut state, &append, accepted)?;
         drop(state);
         self.waiters.wake_all();
         Ok(appended)
     }
 
-    /// Appends a batch of this node's own making (coordinator records).
+    fn transaction(&self, check: TransactionCheck) -> Transaction {
+        let verify = self.neighbours.verifies_transactions();
+        Transaction { guard: check.guard, version: check.version, verify }
+    }
+
+    /// Begins to verify a producer's transaction (KIP-890): the guard goes with the append once the transaction coordinator
+    /// has confirmed the transaction. `None` if the transaction is open here already.
+    pub(crate) fn begin_verification(
+        &self,
+        producer: (i64, i16),
+        sequence: i32,
+        supports_epoch_bump: bool,
+    ) -> Result<Option<VerificationGuard>, ErrorCode> {
+        let mut state = self.state.lock();
+        state.check_leader(-1)?;
+        let (id, epoch) = producer;
+        Ok(state.log_mut().begin_verification(wall_ms(), id, sequence, epoch, supports_epoch_bump))
+    }
+
+    /// Appends a batch of this node's own making (coordinator records, markers): in this epoch only, or whenever this node
+    /// leads.
     pub(crate) fn append_own(
         self: &Arc<Self>,
         batch: &[u8],
-        leader_epoch: i32,
+        leader_epoch: Option<i32>,
         now_ms: i64,
+        check: TransactionCheck,
     ) -> Result<Appended, ErrorCode> {
         let batch = Batch::parse(batch).expect("PARTITION-2 a batch that was built can be parsed");
         let mut state = self.state.lock();
+        let leader_epoch = leader_epoch.unwrap_or(state.leader_epoch);
         if state.check_leader(-1).is_err() || state.leader_epoch != leader_epoch {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
@@ -170,14 +207,15 @@ impl Partition {
             now_ms,
             leader_epoch,
             origin: Origin::Coordinator,
-            transaction: Transaction::default(),
+            transaction: self.transaction(check),
         };
         let accepted = Accepted { batch, timestamp: (TimestampType::CreateTime, batch.max_timestamp) };
         let appended = self.write(&mut state, &append, accepted).map_err(|refusal| match refusal {
             AppendRefusal::Code(code) => code,
             AppendRefusal::Rejected(_) => ErrorCode::UnknownServerError,
+            // A transaction that is over, or the marker of a coordinator that is none any more.
             AppendRefusal::Sequence(code, message) => {
-                tracing::error!("{}-{}: {message}", self.topic, self.index);
+                tracing::info!("{}-{}: {message}", self.topic, self.index);
                 code
             }
             AppendRefusal::Storage(message) => {

@@ -23,7 +23,7 @@ use ottla_protocol::ErrorCode;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-pub(crate) use append::{AppendRefusal, Appended, Durable, Tools};
+pub(crate) use append::{AppendRefusal, Appended, Durable, Tools, TransactionCheck};
 pub(crate) use look_up::{FoundOffset, Moment};
 pub(crate) use open::OpenError;
 pub(crate) use read::{FetchRead, Reader};

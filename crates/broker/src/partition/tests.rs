@@ -106,7 +106,7 @@ pub(crate) fn led(count: i32) -> (TempDir, Vec<Arc<Partition>>) {
 pub(crate) fn append(partition: &Arc<Partition>, leader_epoch: i32, value: &str) -> i64 {
     let mut batch = BatchBuilder::new(0);
     batch.append(&NewRecord::new(1, None, Some(value.as_bytes())));
-    let appended = partition.append_own(&batch.build(), leader_epoch, 1);
+    let appended = partition.append_own(&batch.build(), Some(leader_epoch), 1, TransactionCheck::default());
     appended.unwrap_or_else(|error| panic!("{error:?}")).next_offset
 }
 

@@ -108,6 +108,7 @@ impl Classic {
         id: &str,
         instance: Option<&str>,
         generation: i32,
+        is_transactional: bool,
     ) -> Result<(), ErrorCode> {
         if generation < 0 && self.is_empty() {
             return Ok(());
@@ -117,10 +118,11 @@ impl Classic {
             if generation != self.generation && !mutant::is("old-generation-commits") {
                 return Err(ErrorCode::IllegalGeneration);
             }
-        } else if !self.is_empty() {
+        } else if !is_transactional && !self.is_empty() {
+            // Old versions of TxnOffsetCommit do not say who commits.
             return Err(ErrorCode::UnknownMemberId);
         }
-        if self.state == State::CompletingRebalance {
+        if !is_transactional && self.state == State::CompletingRebalance {
             return Err(ErrorCode::RebalanceInProgress);
         }
         Ok(())

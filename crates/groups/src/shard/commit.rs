@@ -27,7 +27,7 @@ const GROUP_NOT_FOUND_FROM: i16 = 9;
 const TOPIC_IDS_FROM: i16 = 10;
 
 /// Whether metadata is longer than `limit` UTF-16 code units; that is what Kafka counts.
-fn is_too_long(metadata: &str, limit: usize) -> bool {
+pub(super) fn is_too_long(metadata: &str, limit: usize) -> bool {
     metadata.len() > limit && metadata.encode_utf16().count() > limit
 }
 
@@ -78,7 +78,8 @@ impl Shard {
             None if api_version >= GROUP_NOT_FOUND_FROM => Err(ErrorCode::GroupIdNotFound),
             None => Err(ErrorCode::IllegalGeneration),
             Some(Group::Classic(group)) => {
-                group.check_commit(&request.member_id, request.group_instance_id.as_deref(), generation)?;
+                let instance = request.group_instance_id.as_deref();
+                group.check_commit(&request.member_id, instance, generation, false)?;
                 if matches!(group.state, State::Stable | State::PreparingRebalance) {
                     self.desk.renew_session(group, &request.member_id);
                 }

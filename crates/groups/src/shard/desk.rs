@@ -9,11 +9,11 @@ use ottla_protocol::messages::join_group_response::JoinGroupResponse;
 
 use super::Group;
 use crate::answer;
-use crate::api::{Append, AppendId, Effect, Notice, Record, Response, Token};
+use crate::api::{Append, AppendId, Effect, InTransaction, Notice, Record, Response, Token};
 use crate::classic::Classic;
 use crate::config::Config;
 use crate::member::{Member, Parked, Protocol};
-use crate::offsets::Place;
+use crate::offsets::{Committed, Place};
 use crate::timers::{Timer, Timers};
 
 /// What the outcome of an append decides about a group, besides its replies.
@@ -59,6 +59,9 @@ pub(super) struct Write {
     pub(super) group: Option<(Arc<str>, u64)>,
     /// The offsets in it, with the positions of their records.
     pub(super) offsets: Vec<(Place, usize)>,
+    /// The transaction it belongs to, and the offsets of that.
+    pub(super) transaction: Option<InTransaction>,
+    pub(super) in_transaction: Vec<(Place, Committed)>,
     pub(super) then: Then,
     pub(super) undo: Vec<Undo>,
     pub(super) replies: Vec<(Token, Response)>,
@@ -66,7 +69,15 @@ pub(super) struct Write {
 
 impl Default for Write {
     fn default() -> Self {
-        Write { group: None, offsets: Vec::new(), then: Then::Nothing, undo: Vec::new(), replies: Vec::new() }
+        Write {
+            group: None,
+            offsets: Vec::new(),
+            transaction: None,
+            in_transaction: Vec::new(),
+            then: Then::Nothing,
+            undo: Vec::new(),
+            replies: Vec::new(),
+        }
     }
 }
 
@@ -123,13 +134,15 @@ impl Desk {
 
     /// Issues an append. Its offsets are to be issued with the id that is returned.
     pub(super) fn append(&mut self, records: Vec<Record>, write: Write) -> AppendId {
-        assert!(!records.is_empty(), "GROUPS-19 an append has records");
+        let transaction = write.transaction;
+        let is_marker = transaction.is_some_and(|transaction| transaction.marker.is_some());
+        assert!(records.is_empty() == is_marker, "GROUPS-19 an append has records, or is a marker");
         self.issued += 1;
         let id = self.issued;
         let timeout = self.after(self.config.write_timeout_ms);
         self.timers.set(Timer::Write { append: id }, timeout);
         self.writes.insert(id, write);
-        self.effects.push_back(Effect::Append(Append { id, records }));
+        self.effects.push_back(Effect::Append(Append { id, records, transaction }));
         id
     }
 

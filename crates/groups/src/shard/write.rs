@@ -30,6 +30,10 @@ impl Shard {
             touched.push(place.group.clone());
             self.offsets.settle(id, place, record_offset);
         }
+        if let (Some(transaction), Ok(base)) = (write.transaction, outcome) {
+            let offsets = std::mem::take(&mut write.in_transaction);
+            self.transaction_written(transaction, offsets, base);
+        }
         let told = outcome.map(drop).map_err(answer::of_write);
         if let Err(error) = outcome {
             self.report_failure(&write, touched.first(), error);

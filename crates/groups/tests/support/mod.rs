@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ottla_groups::{Append, AppendId, Config, Effect, Logged, Record, Response, Shard};
+use ottla_groups::{
+    Append, AppendId, Config, Effect, InTransaction, Logged, Marker, Record, Response, Shard,
+};
 use ottla_protocol::coordinator_records::group_metadata_key::GroupMetadataKey;
 use ottla_protocol::coordinator_records::group_metadata_value::GroupMetadataValue;
 use ottla_protocol::coordinator_records::offset_commit_key::OffsetCommitKey;
@@ -18,21 +20,35 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) records: Vec<Record>,
+    /// For each of them the producer whose transaction it belongs to, -1 for none, and how that ends if it is a marker,
+    /// which has no key.
+    transactions: Vec<(i64, Option<bool>)>,
 }
 
 impl Log {
     /// Appends, and returns the offset of the first record.
     pub(crate) fn append(&mut self, append: &Append) -> i64 {
         let base = self.records.len() as i64;
+        let producer_id = append.transaction.map_or(-1, |transaction| transaction.producer_id);
+        if let Some(marker) = append.transaction.and_then(|transaction| transaction.marker) {
+            self.records.push(Record { key: Default::default(), value: None });
+            self.transactions.push((producer_id, Some(marker.commit)));
+        }
         self.records.extend(append.records.iter().cloned());
+        self.transactions.resize(self.records.len(), (producer_id, None));
         base
     }
 
     /// A shard that has read this log.
     pub(crate) fn reload(&self, config: Config, now_ms: i64) -> Shard {
         let mut shard = Shard::new(config);
-        for (offset, record) in (0..).zip(&self.records) {
-            let logged = Logged { offset, producer_id: -1, key: &record.key, value: record.value.as_deref() };
+        for (offset, (record, transaction)) in (0..).zip(self.records.iter().zip(&self.transactions)) {
+            let (producer_id, marker) = *transaction;
+            if let Some(commit) = marker {
+                shard.replay_marker(producer_id, commit);
+                continue;
+            }
+            let logged = Logged { offset, producer_id, key: &record.key, value: record.value.as_deref() };
             shard.replay(logged).unwrap();
         }
         shard.loaded(now_ms);
@@ -49,8 +65,13 @@ impl Log {
     ) -> (Shard, BTreeMap<AppendId, i64>) {
         let mut shard = Shard::new(config);
         let mut uncommitted = BTreeMap::new();
-        for (offset, record) in (0..).zip(&self.records) {
-            let logged = Logged { offset, producer_id: -1, key: &record.key, value: record.value.as_deref() };
+        for (offset, (record, transaction)) in (0..).zip(self.records.iter().zip(&self.transactions)) {
+            let (producer_id, marker) = *transaction;
+            if let Some(commit) = marker {
+                shard.replay_marker(producer_id, commit);
+                continue;
+            }
+            let logged = Logged { offset, producer_id, key: &record.key, value: record.value.as_deref() };
             if offset < high_watermark {
                 shard.replay(logged).unwrap();
                 continue;
@@ -226,6 +247,16 @@ pub(crate) fn show_response(response: &Response) -> String {
             }
             line
         }
+        Response::TxnOffsetCommit(r) => {
+            let mut line = "TxnOffsetCommit".to_owned();
+            for t in &r.topics {
+                for p in &t.partitions {
+                    write!(line, " [{}-{} {}]", t.name, p.partition_index, name(p.error_code)).unwrap();
+                }
+            }
+            line
+        }
+        Response::EndTransaction(error) => format!("EndTransaction {}", error.name()),
         Response::OffsetFetch(r) => {
             let mut line = format!("OffsetFetch {} {}", r.group_id, name(r.error_code));
             for t in &r.topics {
@@ -305,6 +336,9 @@ pub(crate) fn check_encodable(response: &Response, api_version: i16) {
         Response::Heartbeat(r) => r.to_vec(api_version),
         Response::LeaveGroup(r) => r.to_vec(api_version),
         Response::OffsetCommit(r) => r.to_vec(api_version),
+        Response::TxnOffsetCommit(r) => r.to_vec(api_version),
+        // A part of an answer that others put together.
+        Response::EndTransaction(_) => return,
         Response::OffsetFetch(r) => {
             ottla_groups::offset_fetch::response(vec![r.clone()], api_version).to_vec(api_version)
         }
@@ -328,6 +362,17 @@ pub(crate) fn show_effect(effect: &Effect) -> String {
     match effect {
         Effect::Append(append) => {
             let mut lines = format!("append {}", append.id);
+            if let Some(InTransaction { producer_id, producer_epoch, guard, marker }) = append.transaction {
+                write!(lines, " of producer {producer_id}/{producer_epoch}").unwrap();
+                if let Some(guard) = guard {
+                    write!(lines, " guard={guard}").unwrap();
+                }
+                if let Some(Marker { commit, coordinator_epoch, transaction_version }) = marker {
+                    let end = if commit { "COMMIT" } else { "ABORT" };
+                    write!(lines, " {end} by coordinator {coordinator_epoch} v{transaction_version}")
+                        .unwrap();
+                }
+            }
             for record in &append.records {
                 write!(lines, "\n  {}", show_record(record)).unwrap();
             }

@@ -10,6 +10,18 @@ use ottla_records::ids::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VerificationGuard(u64);
 
+impl VerificationGuard {
+    /// The guard as a number, for those that only carry it.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The guard that gave this [`number`](VerificationGuard::number). A number of nobody's is one that matches nothing.
+    pub fn from_number(number: u64) -> VerificationGuard {
+        VerificationGuard(number)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Verification {
     producer_id: ProducerId,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ottla_groups::{Client, Config, Journal, Keeper, Moment, Request, Said};
+use ottla_groups::{Client, Config, Journal, Keeper, Moment, Request, Said, TransactionCheck};
 use ottla_log::ReadUpTo;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -40,7 +40,13 @@ struct Desk<'a, 'b> {
 }
 
 impl Journal for Desk<'_, '_> {
-    fn append(&mut self, batch: &[u8], leader_epoch: i32, _: i64) -> Result<(i64, i64), ErrorCode> {
+    fn append(
+        &mut self,
+        batch: &[u8],
+        leader_epoch: i32,
+        _: i64,
+        _: TransactionCheck,
+    ) -> Result<(i64, i64), ErrorCode> {
         self.partition.append_own(batch, leader_epoch, self.around)
     }
 

@@ -309,7 +309,7 @@ mod tests {
         for (line, word) in [
             ("metric.reporters=com.example.Reporter", "has no effect"),
             ("ssl.keystore.location=/etc/kafka/keys.jks", "waits for TLS"),
-            ("transactional.id.expiration.ms=1000000", "waits for transactions"),
+            ("group.consumer.max.size=1000", "waits for consumer groups"),
             ("zookeeper.connect=localhost:2181", "no ZooKeeper"),
             ("no.such.key=1", "unknown key"),
         ] {

@@ -1,7 +1,7 @@
-//! Reading a partition of `__consumer_offsets` when this node becomes its leader (Kafka's `CoordinatorLoaderImpl`).
+//! Reading a partition of a coordinator's topic when this node becomes its leader (Kafka's `CoordinatorLoaderImpl`).
 //!
 //! The log is read to its end. What is below the high watermark is committed; what is above it will be, now that this
-//! node leads, but not yet: its offsets show when the high watermark has passed them.
+//! node leads, but not yet.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use tracing::{error, info, warn};
 
 use super::hosted::Hosted;
 use super::journal::Journal;
-use super::{GroupHost, Loading};
+use super::{Host, Kept, Loading};
 
 /// Bytes of the log that are read at once while a shard is loaded.
 const LOAD_BYTES: usize = if cfg!(test) { 500 } else { 4 * 1024 * 1024 };
 
-impl GroupHost {
+impl<K: Kept> Host<K> {
     /// Reads a partition's log; blocks. Leaves off when the partition is given up meanwhile.
-    pub(crate) fn load(&self, loading: &Loading) {
+    pub(crate) fn load(&self, loading: &Loading<K>) {
         let Loading { index, partition, hosted } = loading;
         let started = std::time::Instant::now();
         match replay(hosted, &**partition) {
@@ -29,17 +29,21 @@ impl GroupHost {
                 }
                 inner.keeper.loaded(now);
                 hosted.settle(&mut inner, now);
-                let (groups, offsets) = inner.keeper.size();
+                let holds = inner.keeper.holds();
                 let (deadline, keyless) = (inner.keeper.next_deadline(), inner.keeper.keyless());
                 drop(inner);
                 if keyless > 0 {
                     warn!(
-                        "[GroupCoordinator] {keyless} records without a key are passed over in __consumer_offsets-{index}"
+                        "[{}] {keyless} records without a key are passed over in {}-{index}",
+                        K::NAME,
+                        K::TOPIC
                     );
                 }
                 if records > 0 {
                     info!(
-                        "[GroupCoordinator] finished loading of metadata from __consumer_offsets-{index} in {} ms: {records} records, {groups} groups, {offsets} offsets",
+                        "[{}] finished loading of metadata from {}-{index} in {} ms: {records} records, {holds}",
+                        K::NAME,
+                        K::TOPIC,
                         started.elapsed().as_millis()
                     );
                 }
@@ -47,7 +51,9 @@ impl GroupHost {
             }
             Err(error) => {
                 error!(
-                    "[GroupCoordinator] cannot load __consumer_offsets-{index}: {error}; its groups stay unserved until the partition is led anew"
+                    "[{}] cannot load {}-{index}: {error}; it stays unserved until the partition is led anew",
+                    K::NAME,
+                    K::TOPIC
                 );
                 let mut shards = self.shards.write();
                 if shards.get(index).is_some_and(|now| Arc::ptr_eq(now, hosted)) {
@@ -60,7 +66,7 @@ impl GroupHost {
     }
 }
 
-fn replay(hosted: &Hosted, partition: &dyn Journal) -> Result<usize, String> {
+fn replay<K: Kept>(hosted: &Hosted<K>, partition: &dyn Journal) -> Result<usize, String> {
     let mut decompressor = Decompressor::new();
     let (mut offset, end) = partition.range();
     let mut records = 0;
@@ -72,7 +78,7 @@ fn replay(hosted: &Hosted, partition: &dyn Journal) -> Result<usize, String> {
         }
         let high_watermark = partition.high_watermark(inner.keeper.leader_epoch());
         let read = inner.keeper.read(&mut decompressor, &bytes, offset, high_watermark);
-        let (count, next) = read.map_err(|error| error.to_string())?;
+        let (count, next) = read?;
         records += count;
         offset = next;
     }

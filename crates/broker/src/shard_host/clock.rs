@@ -2,23 +2,23 @@
 
 use std::time::Instant;
 
+use ottla_records::Moment;
+
 use crate::network::wall_ms;
 
-/// The clock of a node's group coordinator.
+/// The clock of a node's coordinators.
 #[derive(Debug)]
 pub(super) struct Clock {
     started: Instant,
 }
-
-/// One moment on both clocks: milliseconds since the clock was started, and since 1970.
-pub(super) type Now = ottla_groups::Moment;
 
 impl Clock {
     pub(super) fn start() -> Clock {
         Clock { started: Instant::now() }
     }
 
-    pub(super) fn now(&self) -> Now {
-        Now { running_ms: self.started.elapsed().as_millis() as i64, wall_ms: wall_ms() }
+    /// Milliseconds since the clock was started, and since 1970.
+    pub(super) fn now(&self) -> Moment {
+        Moment { running_ms: self.started.elapsed().as_millis() as i64, wall_ms: wall_ms() }
     }
 }

@@ -1,17 +1,23 @@
-//! The partition of `__consumer_offsets` as the coordinator uses it.
+//! A partition as the coordinator uses it whose shard has its log there.
 
 use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
 
-use crate::partition::Partition;
+use crate::partition::{Partition, TransactionCheck};
 use crate::wait::Waiters;
 
 /// A partition that this node leads, as a shard's log.
 pub(crate) trait Journal: Send + Sync {
-    /// Appends a batch if the partition is led here in `leader_epoch`: its first offset and the one behind it.
-    fn append(self: Arc<Self>, batch: &[u8], leader_epoch: i32, now_ms: i64)
-    -> Result<(i64, i64), ErrorCode>;
+    /// Appends a batch if the partition is led here in `leader_epoch`: its first offset and the one behind it. `check` is
+    /// for batches of transactions.
+    fn append(
+        self: Arc<Self>,
+        batch: &[u8],
+        leader_epoch: i32,
+        now_ms: i64,
+        check: TransactionCheck,
+    ) -> Result<(i64, i64), ErrorCode>;
 
     /// The offset below which everything is committed; `None` when the partition is not led here in `leader_epoch`
     /// (any more), and what was appended in that epoch may have been replaced.
@@ -33,8 +39,9 @@ impl Journal for Partition {
         batch: &[u8],
         leader_epoch: i32,
         now_ms: i64,
+        check: TransactionCheck,
     ) -> Result<(i64, i64), ErrorCode> {
-        let appended = self.append_own(batch, leader_epoch, now_ms)?;
+        let appended = self.append_own(batch, Some(leader_epoch), now_ms, check)?;
         Ok((appended.base_offset, appended.next_offset))
     }
 
