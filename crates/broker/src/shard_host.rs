@@ -67,6 +67,9 @@ pub(crate) trait Kept: Sized + Send + 'static {
     fn settle(&mut self, partition: Option<Arc<dyn Journal>>, now: Moment, said: &mut dyn FnMut(Said<Self>));
 }
 
+/// What shards want done elsewhere, each with its partition.
+pub(crate) type Errands<K> = mpsc::UnboundedReceiver<(i32, <K as Kept>::Errand)>;
+
 /// What comes out of a shard.
 pub(crate) enum Said<K: Kept> {
     Reply(Token, K::Response),
@@ -90,7 +93,7 @@ pub(crate) struct Host<K: Kept> {
     behind: mpsc::UnboundedSender<Arc<Hosted<K>>>,
     to_follow: Mutex<Option<mpsc::UnboundedReceiver<Arc<Hosted<K>>>>>,
     errands: mpsc::UnboundedSender<(i32, K::Errand)>,
-    to_run: Mutex<Option<mpsc::UnboundedReceiver<(i32, K::Errand)>>>,
+    to_run: Mutex<Option<Errands<K>>>,
     /// What was said last about why clients cannot be served.
     said: Mutex<String>,
 }
@@ -243,7 +246,7 @@ impl<K: Kept> Host<K> {
     }
 
     /// What shards want done elsewhere, with the partition of each; can be taken once.
-    pub(crate) fn errands(&self) -> Option<mpsc::UnboundedReceiver<(i32, K::Errand)>> {
+    pub(crate) fn errands(&self) -> Option<Errands<K>> {
         self.to_run.lock().take()
     }
 

@@ -147,8 +147,9 @@ fn code(code: i16) -> ErrorCode {
 }
 
 use ErrorCode::{
-    ConcurrentTransactions, InvalidProducerIdMapping, InvalidRequest, InvalidTransactionTimeout, InvalidTxnState,
-    None as Fine, ProducerFenced, TransactionAbortable, TransactionCoordinatorFenced, TransactionalIdNotFound,
+    ConcurrentTransactions, InvalidProducerIdMapping, InvalidRequest, InvalidTransactionTimeout,
+    InvalidTxnState, None as Fine, ProducerFenced, TransactionAbortable, TransactionCoordinatorFenced,
+    TransactionalIdNotFound,
 };
 
 #[test]
@@ -275,7 +276,9 @@ fn a_producer_goes_on_with_the_epoch_it_says() {
     };
     for timeout_ms in [900_001, 0] {
         request.transaction_timeout_ms = timeout_ms;
-        let Response::InitProducerId(body) = stage.ask(Request::InitProducerId(request.clone())) else { panic!() };
+        let Response::InitProducerId(body) = stage.ask(Request::InitProducerId(request.clone())) else {
+            panic!()
+        };
         assert_eq!(code(body.error_code), InvalidTransactionTimeout);
     }
     assert_eq!(stage.init("").0, InvalidRequest);
@@ -399,7 +402,8 @@ fn the_record_of_a_completion_is_tried_until_it_is_stored() {
 
 #[test]
 fn an_id_that_nobody_uses_is_forgotten() {
-    let config = Config { id_expiration_ms: 1_000_000, expiration_check_interval_ms: 500_000, ..Config::default() };
+    let config =
+        Config { id_expiration_ms: 1_000_000, expiration_check_interval_ms: 500_000, ..Config::default() };
     let mut stage = Stage::new(config.clone());
     stage.init("idle");
     stage.init("open");
@@ -446,7 +450,8 @@ fn ids_are_described_and_listed() {
     stage.init("a");
     stage.init("b");
     stage.add("b", (101, 0), &[4, 0], 2);
-    let Response::Describe(described) = stage.ask(Request::Describe(vec!["b".into(), "c".into(), String::new()]))
+    let Response::Describe(described) =
+        stage.ask(Request::Describe(vec!["b".into(), "c".into(), String::new()]))
     else {
         panic!()
     };
@@ -499,7 +504,8 @@ fn a_shard_that_is_not_served_says_so() {
     shard.handle(now, 2, Request::InitProducerId(request));
     let Some(Effect::Append(append)) = shard.poll_effect() else { panic!("a record") };
     shard.unload();
-    let Some(Effect::Reply { token: 2, response: Response::InitProducerId(lost) }) = shard.poll_effect() else {
+    let Some(Effect::Reply { token: 2, response: Response::InitProducerId(lost) }) = shard.poll_effect()
+    else {
         panic!("whoever waits is told")
     };
     assert_eq!(code(lost.error_code), ErrorCode::NotCoordinator);

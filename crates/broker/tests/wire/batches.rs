@@ -98,7 +98,8 @@ fn what_is_asked_for_wrongly_has_its_error_too() {
     let mut request = produce("t", 0, 1, transactional.build());
     assert_eq!(told(9, &request), code(ErrorCode::TransactionalIdAuthorizationFailed));
     request.transactional_id = Some("someone".into());
-    assert_eq!(told(9, &request), code(ErrorCode::InvalidTxnState));
+    // Nobody knows of the transaction yet who could say that it does not exist: the client tries again.
+    assert_eq!(told(9, &request), code(ErrorCode::NotEnoughReplicas));
     let mut null = produce("t", 0, 1, vec![]);
     null.topic_data[0].partition_data[0].records = None;
     assert_eq!(told(9, &null), code(ErrorCode::InvalidRecord));

@@ -15,4 +15,5 @@ mod restart;
 mod sessions;
 mod support;
 mod topics;
+mod transactions;
 mod unsecured;

@@ -7,7 +7,7 @@ use ottla_transactions::{Producer, Request, Response, TopicPartition};
 
 /// What became of a transaction, as its client knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Committed,
     NotCommitted,
     Unknown,
@@ -15,39 +15,41 @@ pub enum Outcome {
 
 /// A transaction.
 #[derive(Debug, Clone)]
-pub struct Txn {
-    pub written: Vec<usize>,
-    pub outcome: Outcome,
+pub(crate) struct Txn {
+    pub(crate) written: Vec<usize>,
+    pub(crate) outcome: Outcome,
 }
 
 /// What a client does next.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     Init,
     /// Lets a partition take part, then writes there.
     Write(usize),
-    End { commit: bool },
+    End {
+        commit: bool,
+    },
 }
 
 #[derive(Debug)]
-pub struct Client {
-    pub transactional_id: String,
+pub(crate) struct Client {
+    pub(crate) transactional_id: String,
     /// 2, or 0 for clients from before KIP-890.
-    pub version: i16,
-    pub id: i64,
-    pub epoch: i16,
+    pub(crate) version: i16,
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
     /// The transaction under way, by its number.
-    pub txn: Option<usize>,
-    pub step: Step,
+    pub(crate) txn: Option<usize>,
+    pub(crate) step: Step,
     /// The question that is waited for, and how often this step was asked.
-    pub waits: Option<u64>,
-    pub asked: u32,
+    pub(crate) waits: Option<u64>,
+    pub(crate) asked: u32,
     /// The verification that a write waits for.
-    pub guard: Option<u64>,
+    pub(crate) guard: Option<u64>,
 }
 
 impl Client {
-    pub fn new(transactional_id: &str, version: i16) -> Client {
+    pub(crate) fn new(transactional_id: &str, version: i16) -> Client {
         Client {
             transactional_id: transactional_id.to_owned(),
             version,
@@ -61,14 +63,14 @@ impl Client {
         }
     }
 
-    pub fn go(&mut self, step: Step) {
+    pub(crate) fn go(&mut self, step: Step) {
         self.step = step;
         self.waits = None;
         self.asked = 0;
         self.guard = None;
     }
 
-    pub fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let transactional_id = self.transactional_id.clone();
         match &self.step {
             Step::Init => Request::InitProducerId(InitProducerIdRequest {
@@ -96,11 +98,11 @@ impl Client {
     }
 }
 
-pub fn at(partition: usize) -> TopicPartition {
+pub(crate) fn at(partition: usize) -> TopicPartition {
     TopicPartition::new("t", partition as i32)
 }
 
-pub fn error_of(response: &Response) -> ErrorCode {
+pub(crate) fn error_of(response: &Response) -> ErrorCode {
     let code = match response {
         Response::InitProducerId(body) => body.error_code,
         Response::EndTxn(body) => body.error_code,
@@ -111,7 +113,7 @@ pub fn error_of(response: &Response) -> ErrorCode {
 }
 
 /// Whether a client asks again on this error.
-pub fn is_retried(error: ErrorCode) -> bool {
+pub(crate) fn is_retried(error: ErrorCode) -> bool {
     matches!(
         error,
         ErrorCode::ConcurrentTransactions

@@ -13,7 +13,7 @@ use world::World;
 
 #[test]
 fn transactions_are_whole_whatever_fails() {
-    let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(150);
+    let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
     let (mut committed, mut aborted, mut coordinators) = (0, 0, 0);
     for seed in 0..seeds {
         let mut world = World::new(seed);

@@ -7,7 +7,7 @@ use ottla_protocol::error_code::ErrorCode;
 use ottla_transactions::Markers;
 
 /// One record: the number of the transaction that wrote it.
-pub type Value = usize;
+pub(crate) type Value = usize;
 
 #[derive(Debug, Default)]
 struct Producer {
@@ -19,17 +19,17 @@ struct Producer {
 }
 
 #[derive(Debug, Default)]
-pub struct Partition {
+pub(crate) struct Partition {
     producers: BTreeMap<i64, Producer>,
     guards: u64,
     /// What read_committed consumers see, and what they never may.
-    pub visible: Vec<Value>,
-    pub aborted: Vec<Value>,
+    pub(crate) visible: Vec<Value>,
+    pub(crate) aborted: Vec<Value>,
 }
 
 impl Partition {
     /// Begins to ask the coordinator about a producer; `None` when its transaction is open here.
-    pub fn begin(&mut self, id: i64, epoch: i16, bumps: bool) -> Option<u64> {
+    pub(crate) fn begin(&mut self, id: i64, epoch: i16, bumps: bool) -> Option<u64> {
         let producer = self.producers.entry(id).or_insert_with(|| Producer {
             epoch: -1,
             coordinator_epoch: -1,
@@ -47,7 +47,13 @@ impl Partition {
         Some(self.guards)
     }
 
-    pub fn append(&mut self, id: i64, epoch: i16, guard: Option<u64>, value: Value) -> Result<(), ErrorCode> {
+    pub(crate) fn append(
+        &mut self,
+        id: i64,
+        epoch: i16,
+        guard: Option<u64>,
+        value: Value,
+    ) -> Result<(), ErrorCode> {
         let producer = self.producers.get_mut(&id).expect("the producer was asked for");
         if epoch < producer.epoch {
             return Err(ErrorCode::InvalidProducerEpoch);
@@ -64,7 +70,7 @@ impl Partition {
         Ok(())
     }
 
-    pub fn mark(&mut self, markers: &Markers) -> Result<(), ErrorCode> {
+    pub(crate) fn mark(&mut self, markers: &Markers) -> Result<(), ErrorCode> {
         let producer = self.producers.entry(markers.producer_id).or_insert_with(|| Producer {
             epoch: -1,
             coordinator_epoch: -1,
@@ -90,7 +96,7 @@ impl Partition {
         Ok(())
     }
 
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.producers.values().any(|producer| producer.open.is_some())
     }
 }

@@ -23,13 +23,13 @@ enum Message {
 }
 
 #[derive(Debug, Default)]
-pub struct Tally {
-    pub committed: u64,
-    pub aborted: u64,
-    pub coordinators: u64,
+pub(crate) struct Tally {
+    pub(crate) committed: u64,
+    pub(crate) aborted: u64,
+    pub(crate) coordinators: u64,
 }
 
-pub struct World {
+pub(crate) struct World {
     random: Random,
     now: Moment,
     shard: Shard,
@@ -56,7 +56,7 @@ fn config() -> Config {
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    pub(crate) fn new(seed: u64) -> World {
         let mut random = Random::new(seed);
         let clients = (0..4)
             .map(|n| {
@@ -88,11 +88,11 @@ impl World {
         world
     }
 
-    pub fn history(self) -> Vec<String> {
+    pub(crate) fn history(self) -> Vec<String> {
         self.history
     }
 
-    pub fn run(&mut self, steps: usize) {
+    pub(crate) fn run(&mut self, steps: usize) {
         for _ in 0..steps {
             match self.random.below(20) {
                 0..=7 => self.deliver(),
@@ -101,7 +101,10 @@ impl World {
                     let client = self.random.below(self.clients.len());
                     self.act(client);
                 }
-                18 => self.pass(1 + self.random.below(40) as i64),
+                18 => {
+                    let ms = 1 + self.random.below(40) as i64;
+                    self.pass(ms);
+                }
                 _ if self.random.one_in(12) => self.change_coordinator(),
                 _ if self.random.one_in(30) => self.pass(70_000),
                 _ => {}
@@ -111,14 +114,13 @@ impl World {
     }
 
     fn pass(&mut self, ms: i64) {
-        let ms = if self.is_quiet { ms } else { ms.max(1) };
         self.now.running_ms += ms;
         self.now.wall_ms += ms;
         self.shard.tick(self.now);
     }
 
     /// Nothing fails any more, and nobody begins anything: everything that is open comes to its end.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.is_quiet = true;
         for round in 0..3_000 {
             while !self.messages.is_empty() || !self.tail.is_empty() {
@@ -143,7 +145,8 @@ impl World {
         match message {
             Message::Request { client, question, request } => {
                 // A question of an old client comes in time or not at all: nothing else tells it from a later one.
-                let is_late = self.clients[client].version == 0 && self.clients[client].waits != Some(question);
+                let is_late =
+                    self.clients[client].version == 0 && self.clients[client].waits != Some(question);
                 if !is_lost && !is_late {
                     self.ask(client, question, request);
                 }
@@ -160,7 +163,9 @@ impl World {
                         ErrorCode::NetworkException
                     } else {
                         let partition = &mut self.partitions[at.partition as usize];
-                        partition.mark(&markers).err().unwrap_or(ErrorCode::None)
+                        let marked = partition.mark(&markers);
+                        self.history.push(format!("marked {at:?} {markers:?}: {marked:?}"));
+                        marked.err().unwrap_or(ErrorCode::None)
                     };
                     self.messages.push(Message::Marked { coordinator, markers: markers.clone(), at, error });
                 }
@@ -248,13 +253,9 @@ impl World {
     fn act(&mut self, number: usize) {
         let client = &mut self.clients[number];
         if self.random.one_in(60) {
-            if let Some(txn) = client.txn {
-                // It may have asked for the commit.
-                let is_committing = client.step == (Step::End { commit: true }) && client.asked > 0;
-                self.txns[txn].outcome = if is_committing { Outcome::Unknown } else { Outcome::NotCommitted };
-            }
             let (id, version) = (client.transactional_id.clone(), client.version);
             *client = Client::new(&id, version);
+            self.history.push(format!("{number} is another one"));
             return;
         }
         if client.waits.is_some() && !self.random.one_in(8) {
@@ -274,7 +275,13 @@ impl World {
         let client = &mut self.clients[number];
         client.waits = Some(self.questions);
         client.asked += 1;
+        if client.step == (Step::End { commit: true })
+            && let Some(txn) = client.txn
+        {
+            self.txns[txn].outcome = Outcome::Unknown;
+        }
         let request = client.request();
+        self.history.push(format!("{number} asks {request:?}"));
         self.messages.push(Message::Request { client: number, question: self.questions, request });
     }
 
@@ -337,6 +344,7 @@ impl World {
             true => self.partitions[partition].append(id, epoch, guard, txn),
             false => Err(ErrorCode::InvalidTxnState),
         };
+        self.history.push(format!("{number} writes {txn} to {partition} as {id}/{epoch}: {appended:?}"));
         if appended.is_ok() {
             self.txns[txn].written.push(partition);
         }
@@ -370,8 +378,16 @@ impl World {
         errors == [ErrorCode::None]
     }
 
+    /// What happened to a transaction, for whoever looks for a mistake.
+    fn about(&self, txn: usize) -> String {
+        let first =
+            self.history.iter().position(|line| line.contains(&format!("writes {txn} "))).unwrap_or(0);
+        let from = first.saturating_sub(10);
+        self.history[from..].iter().take(150).cloned().collect::<Vec<_>>().join("\n")
+    }
+
     /// What has to hold when everything has come to rest.
-    pub fn verify(&mut self) -> Tally {
+    pub(crate) fn verify(&mut self) -> Tally {
         assert_eq!(self.shard.dump(), self.reload().dump(), "the log says what the coordinator knows");
         for (index, partition) in self.partitions.iter().enumerate() {
             assert!(!partition.is_open(), "partition {index} has an open transaction");
@@ -390,7 +406,9 @@ impl World {
             let all = txn.written.len();
             match txn.outcome {
                 Outcome::Committed => assert_eq!(visible, all, "transaction {number} was committed: {txn:?}"),
-                Outcome::NotCommitted => assert_eq!(visible, 0, "transaction {number} was not: {txn:?}"),
+                Outcome::NotCommitted => {
+                    assert_eq!(visible, 0, "transaction {number} was not: {txn:?}\n{}", self.about(number))
+                }
                 Outcome::Unknown => assert!(visible == 0 || visible == all, "{number} is torn: {txn:?}"),
             }
             if visible > 0 {

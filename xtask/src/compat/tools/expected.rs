@@ -538,17 +538,6 @@ pub const EXPECTED: &[Expected] = &[
         ]),
         "transactions come later",
     ),
-    server(
-        "kafka-producer-perf-test",
-        "*--transactional-id *",
-        What::Lines(&[
-            "-exit 0",
-            "+exit 1",
-            "-out| *",
-            "+err| *Could not find a coordinator with type TRANSACTION *",
-        ]),
-        "transactions come later",
-    ),
     // kafka-e2e-latency
     tool(
         "kafka-e2e-latency",
