@@ -53,6 +53,7 @@ pub(crate) use auto_create::auto_create;
 pub(crate) use channel::Channel;
 pub(crate) use forward::{is_forwardable, is_passed_on, pass_on, run_watched};
 pub(crate) use start::Plan;
+pub(crate) use waiting::led_by;
 
 use crate::node::Node;
 use desk::Event;

@@ -48,5 +48,5 @@ mod wait;
 
 pub use dirs::FailedDir;
 pub use node::Node;
-pub use observe::{Family, FigureKind, Observation, Phase};
+pub use observe::{Family, FigureKind, Observation, Phase, Tell};
 pub use start_error::StartError;

@@ -93,20 +93,32 @@ impl View {
     /// # Errors
     /// What keeps it from telling its nodes, topics or configurations. A quorum that it does not tell of is none.
     pub async fn ask(cluster: &Cluster) -> Result<View, ClusterError> {
+        View::ask_of(cluster, true).await
+    }
+
+    /// As [`View::ask`]; without asking for the `quorum` where it is known that nobody could tell: the question would wait
+    /// for one.
+    ///
+    /// # Errors
+    /// As [`View::ask`].
+    pub async fn ask_of(cluster: &Cluster, quorum: bool) -> Result<View, ClusterError> {
         let nodes = cluster.describe(true, false).await?;
         // Controllers know of topics, but do not tell.
         let metadata = match cluster.of_controllers() {
             true => MetadataResponse::default(),
             false => cluster.metadata(None).await?,
         };
-        let quorum = DescribeQuorumRequest {
+        let request = DescribeQuorumRequest {
             topics: vec![describe_quorum_request::TopicData {
                 topic_name: "__cluster_metadata".to_owned(),
                 partitions: vec![describe_quorum_request::PartitionData { partition_index: 0 }],
             }],
         };
         // A cluster that cannot tell about its quorum has none that works, or is not KRaft: shown as unknown.
-        let quorum = cluster.any(&quorum).await.ok();
+        let quorum = match quorum {
+            true => cluster.any(&request).await.ok(),
+            false => None,
+        };
         let mut least = DescribeConfigsResponse::default();
         if !metadata.topics.is_empty() {
             let names = metadata.topics.iter().filter_map(|topic| topic.name.clone());

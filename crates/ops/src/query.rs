@@ -46,7 +46,8 @@ impl Target {
 
 /// `%XX`, and in queries `+`, decoded.
 fn decoded(text: &str, plus: bool) -> Option<Cow<'_, str>> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let is_plain = !text.contains(['%', '+']);
+    if is_plain || !plus && !text.contains('%') {
         return Some(text.into());
     }
     let mut out = Vec::with_capacity(text.len());

@@ -61,6 +61,12 @@ impl Reach {
         Ok(cluster)
     }
 
+    /// The next question begins with a connection of its own.
+    pub(crate) async fn forget(&self) {
+        // Others may still wait for answers: the connections close with the last of them.
+        *self.held.lock().await = None;
+    }
+
     /// As [`Reach::cluster`], for what only brokers know.
     pub(crate) async fn brokers(&self) -> Result<Cluster, Problem> {
         let cluster = self.cluster().await?;

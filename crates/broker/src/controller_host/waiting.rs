@@ -72,7 +72,8 @@ impl ControllerHost {
     /// waits for nothing. Once it runs, it only counts that somebody leads.
     pub(crate) fn quorum_obstacle(&self, node: &Node, status: &Status, runs: bool) -> Option<String> {
         let alone = status.is_voter && status.voters.len() == 1;
-        if runs && status.leader.is_some() || self.is_caught_up(status, alone) {
+        let has_all = if runs { led_by(status).is_some() } else { self.is_caught_up(status, alone) };
+        if has_all {
             return None;
         }
         let listener = node.static_config().listeners.controller_names.first().map_or("", String::as_str);
@@ -91,7 +92,7 @@ impl ControllerHost {
 
     /// What is missing, without and with the times.
     fn waits_for(&self, status: &Status, own: i32, listener: &str) -> (String, String) {
-        if let Some(leader) = status.leader {
+        if let Some(leader) = led_by(status) {
             let text = format!("Waiting for the metadata of leader {leader}, epoch {}", status.epoch);
             return (text, String::new());
         }
@@ -122,6 +123,15 @@ impl ControllerHost {
         let longest = times.into_iter().max().filter(|seconds| *seconds > 0);
         (text, longest.map(|seconds| format!(", {seconds} s")).unwrap_or_default())
     }
+}
+
+/// Who leads the quorum now. A voter that looks for another leader still knows the one that it lost.
+pub(crate) fn led_by(status: &Status) -> Option<i32> {
+    status.leader.filter(|_| is_led(status.role))
+}
+
+fn is_led(role: &str) -> bool {
+    matches!(role, "Leader" | "Follower")
 }
 
 /// Refuses to wait when the controllers that answer belong to another cluster, and so many of them that those left are
@@ -166,7 +176,14 @@ fn is_hopeless(known: usize, strangers: usize, majority: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_hopeless;
+    use super::{is_hopeless, is_led};
+
+    #[test]
+    fn a_voter_that_looks_for_a_leader_has_none() {
+        let led = ["Leader", "Follower"];
+        let not = ["Unattached", "Prospective", "Candidate", "Resigned"];
+        assert!(led.into_iter().all(is_led) && !not.into_iter().any(is_led));
+    }
 
     #[test]
     fn one_stranger_of_three_is_its_own_problem() {

@@ -42,14 +42,14 @@ const fn counter(name: &'static str, help: &'static str) -> Family {
 }
 
 /// Where figures go: the family, labels, the value. All figures of a family come one after the other.
-pub(super) type Tell<'a> = dyn FnMut(&Family, &[(&str, &str)], f64) + 'a;
+pub type Tell<'a> = dyn FnMut(&Family, &[(&str, &str)], f64) + 'a;
 
 /// Partitions of which each has figures of its own; a node with more gives their sums and says that it does.
 const MOST_PARTITIONS: usize = 10_000;
 
 impl Node {
     /// Tells every figure of this node. The figures of a family come one after the other.
-    pub fn measure(&self, tell: &mut dyn FnMut(&Family, &[(&str, &str)], f64)) {
+    pub fn measure(&self, tell: &mut Tell<'_>) {
         let image = self.image();
         self.tell_node(tell);
         if self.static_config().roles.broker {

@@ -11,8 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ottla_config::node::fault_tolerance;
 
 pub(crate) use count::{Count, Requests, TopicTraffic, TrafficBook};
-pub use figures::{Family, FigureKind};
+pub use figures::{Family, FigureKind, Tell};
 
+use crate::controller_host::led_by;
 use crate::node::Node;
 
 /// Where a node is in its life; the numbers are those of Kafka's `BrokerState`.
@@ -93,7 +94,7 @@ impl Node {
         let mut quorum = None;
         if let Some(host) = self.controller_if_started() {
             let status = host.quorum().status();
-            (seen.leader, seen.epoch) = (status.leader, status.epoch);
+            (seen.leader, seen.epoch) = (led_by(&status), status.epoch);
             seen.voters = status.voters.iter().map(|voter| voter.key.id).collect();
             seen.voters.sort_unstable();
             quorum = host.quorum_obstacle(self, &status, seen.phase >= Phase::Running);

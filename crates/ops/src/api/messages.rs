@@ -92,12 +92,22 @@ pub(super) async fn look(reach: &Reach, name: &str, target: &Target) -> Result<V
     {
         return Err(Problem::not_found(format!("{name} has no partition {only}")));
     }
-    let all = topic.partitions.len();
     partitions.sort();
+    let left_out = partitions.len().saturating_sub(PARTITIONS);
     partitions.truncate(PARTITIONS);
-    let left_out = if only.is_some() { 0 } else { all - partitions.len() };
     let extents = extents(&cluster, &partitions).await?;
-    let seen = read(&cluster, &wanted, &extents).await?;
+    let mut seen = read(&cluster, &wanted, &extents).await?;
+    let silent = partitions.iter().filter(|at| !extents.contains_key(at));
+    let silent: Vec<String> = silent.map(|at| at.partition.to_string()).collect();
+    let led = topic.partitions.iter().filter(|at| only.is_none_or(|only| only == at.partition_index));
+    let leaderless = led.filter(|at| at.leader_id < 0).count();
+    if !silent.is_empty() {
+        seen.troubles.push(format!("the leaders of partitions {} do not answer", silent.join(", ")));
+    }
+    if leaderless > 0 {
+        seen.troubles.push(format!("{leaderless} partitions have no leader"));
+    }
+    seen.is_whole &= seen.troubles.is_empty();
     Ok(seen.told(&wanted, left_out))
 }
 
@@ -245,7 +255,7 @@ impl Seen {
             "is_whole": self.is_whole,
             "partitions_left_out": left_out,
             "troubles": self.troubles,
-            "note": "newest first by timestamp; only within a partition is this the order in which records were written",
+            "note": "Newest first by timestamp; only within a partition is this the order in which records were written",
         })
     }
 }

@@ -1,12 +1,18 @@
 //! The cluster on one screen.
 
-use ottla_client::overview::{Trouble, View};
+use std::time::Duration;
+
+use hyper::StatusCode;
+use ottla_client::overview::{Health, Trouble, View};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::Problem;
-use crate::health;
+use crate::health::told as node;
 use crate::route::Shared;
 
+/// A view that refreshes itself does not wait longer.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Partitions that need somebody's eyes are named up to this many.
 const NAMED: usize = 100;
 
@@ -35,16 +41,29 @@ pub(super) async fn told(shared: &Shared) -> Result<Value, Problem> {
         Err(problem) => (Value::Null, json!(problem.why)),
     };
     Ok(json!({
-        "node": health::told(&shared.node.standing()),
+        "node": node(&shared.node.standing()),
         "traffic": traffic,
         "cluster": cluster,
         "error": error,
     }))
 }
 
+/// Asks the cluster. What was asked of a quorum that was just lost holds up whatever else is asked on its connection: the
+/// next question takes another one.
 async fn asked(shared: &Shared) -> Result<(View, bool), Problem> {
+    let is_led = shared.node.standing().leader.is_some();
     let cluster = shared.reach.cluster().await?;
-    Ok((View::ask(&cluster).await?, cluster.of_controllers()))
+    let view = timeout(PATIENCE, View::ask_of(&cluster, is_led)).await;
+    if !matches!(&view, Ok(Ok(view)) if view.quorum.is_some() == is_led) {
+        shared.reach.forget().await;
+    }
+    let late = || Problem::new(StatusCode::GATEWAY_TIMEOUT, "the cluster did not answer in time");
+    Ok((view.map_err(|_| late())??, cluster.of_controllers()))
+}
+
+/// The worst that is known. A cluster whose quorum does not tell of itself serves what it has, and changes nothing.
+fn health(view: &View) -> Health {
+    view.health().max(if view.quorum.is_none() { Health::Degraded } else { Health::Healthy })
 }
 
 fn of(view: &View, of_controllers: bool) -> Value {
@@ -77,7 +96,7 @@ fn of(view: &View, of_controllers: bool) -> Value {
     json!({
         "id": view.cluster_id,
         // A controller alone knows of no partitions, so that it cannot say that they are well.
-        "health": if of_controllers { Value::Null } else { json!(view.health().word()) },
+        "health": if of_controllers { Value::Null } else { json!(health(view).word()) },
         "complaints": view.complaints().into_iter().map(|(_, what)| what).collect::<Vec<_>>(),
         "brokers": brokers.collect::<Vec<_>>(),
         "quorum": quorum,
@@ -88,4 +107,28 @@ fn of(view: &View, of_controllers: bool) -> Value {
         "under_replicated": view.count(Trouble::UnderReplicated),
         "troubles": troubles.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_client::overview::Quorum;
+
+    #[test]
+    fn a_cluster_without_a_quorum_is_not_healthy() {
+        let quorum = Quorum { leader: 1, epoch: 1, high_watermark: 9, members: Vec::new() };
+        let mut view = View {
+            cluster_id: "c".to_owned(),
+            brokers: Vec::new(),
+            quorum: Some(quorum),
+            topics: 0,
+            partitions: 0,
+            troubles: Default::default(),
+        };
+        assert_eq!(health(&view), Health::Healthy);
+        view.quorum = None;
+        assert_eq!(of(&view, false)["health"], json!("degraded"));
+        view.troubles.insert(("t".to_owned(), 0), Trouble::Offline);
+        assert_eq!(health(&view), Health::Down, "what is worse counts");
+    }
 }

@@ -1,13 +1,18 @@
 //! Topics and their partitions.
 
+use std::time::Duration;
+
 use ottla_client::{Cluster, TopicPartition};
 use ottla_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 use ottla_records::uuid_text;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{Problem, extents, page};
 use crate::query::Target;
 
+/// How long a list waits for the numbers of records in it.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Partitions whose offsets are asked for one list of topics.
 const COUNTED: usize = 2_000;
 
@@ -28,7 +33,11 @@ pub(super) async fn list(cluster: &Cluster, target: &Target) -> Result<Value, Pr
     // A partition without a leader would be waited for.
     let partitions: Vec<TopicPartition> =
         rows.iter().filter(|row| row.offline == 0).flat_map(Row::partitions).collect();
-    let offsets = if partitions.len() <= COUNTED { Some(extents(cluster, &partitions).await?) } else { None };
+    // A leader that does not answer is no reason not to show the list.
+    let offsets = match partitions.len() {
+        ..=COUNTED => timeout(PATIENCE, extents(cluster, &partitions)).await.ok().transpose()?,
+        _ => None,
+    };
     let records = |row: &Row| {
         let offsets = offsets.as_ref()?;
         row.partitions().map(|at| offsets.get(&at).map(|(first, next)| next - first)).sum::<Option<i64>>()

@@ -204,7 +204,12 @@ function shown(data) {
   if (data === null) return el('span', { class: 'faint' }, 'null');
   let text = data.text;
   if (data.encoding === 'utf-8' && !data.is_cut && /^\s*[[{]/.test(text)) {
-    try { text = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: as it is */ }
+    try {
+      const read = JSON.parse(text);
+      const bare = (json) => json.replaceAll(/\s/g, '');
+      // Only where nothing is lost: numbers of more than 53 bits, doubled names and other spellings stay as they are.
+      if (bare(JSON.stringify(read)) === bare(text)) text = JSON.stringify(read, null, 2);
+    } catch { /* not JSON: as it is */ }
   }
   const more = [data.encoding === 'hex' ? 'bytes, in hexadecimal' : null, data.is_cut ? `the beginning of ${count(data.size)} bytes` : null];
   return el('div', {}, el('pre', {}, text), more.filter(Boolean).map((line) => el('span', { class: 'faint' }, line + ' ')));
