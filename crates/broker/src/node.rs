@@ -236,10 +236,7 @@ impl Node {
             send_buffer_bytes: config.sockets.send_buffer_bytes.unwrap_or(-1),
             receive_buffer_bytes: config.sockets.receive_buffer_bytes.unwrap_or(-1),
         };
-        // More network threads than cores only take turns.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = (config.sockets.network_threads.max(1) as usize).min(cores);
-        let threads = (0..count)
+        let threads = (0..config.sockets.network_threads.max(1) as usize)
             .map(|index| network::start(index, self.clone(), limits, self.admission.clone()))
             .collect::<Result<Vec<_>, _>>()
             .map_err(StartError::Thread)?;

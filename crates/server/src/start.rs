@@ -155,9 +155,16 @@ pub(crate) struct Running {
     pub(crate) ops: Option<Ops>,
 }
 
+/// How many of the `asked` network threads run here: on at most half of the cores. One thread moves hundreds of MiB a second;
+/// the other cores are for the fetchers, the quorum and the disk, and whatever is read and written on one thread needs no
+/// other to be woken.
+fn network_threads(asked: i32, cores: usize) -> i32 {
+    asked.clamp(1, i32::try_from(cores.div_ceil(2)).unwrap_or(i32::MAX))
+}
+
 /// Starts a node and logs Kafka's line about it; nothing if it was told to stop while it waited for other nodes. The
 /// operations port is served while it waits.
-pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Running>, String> {
+pub(crate) fn start(mut config: NodeConfig, signals: &Signals) -> Result<Option<Running>, String> {
     let started = Instant::now();
     let id = config.node_id;
     let controllers: Vec<String> = config
@@ -169,6 +176,8 @@ pub(crate) fn start(config: NodeConfig, signals: &Signals) -> Result<Option<Runn
         .collect();
     let listeners: Vec<(String, String)> =
         config.listeners.bound.iter().map(|listener| (listener.name.clone(), listener.to_string())).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    config.sockets.network_threads = network_threads(config.sockets.network_threads, cores);
     let mut port = Port::bind(&config)?;
     let ops = port.serve();
     let started_node = Node::start_unless(config, signals.flag(), port.meets());
@@ -224,5 +233,18 @@ impl Running {
         node.stop();
         drop(ops);
         info!("[KafkaRaftServer] stopped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn network_threads_leave_half_of_the_cores() {
+        let threads = |asked, cores| super::network_threads(asked, cores);
+        assert_eq!(
+            [threads(3, 1), threads(3, 2), threads(3, 3), threads(3, 4), threads(3, 8)],
+            [1, 1, 2, 2, 3]
+        );
+        assert_eq!([threads(1, 64), threads(16, 64), threads(100, 64), threads(0, 4)], [1, 16, 32, 1]);
     }
 }
