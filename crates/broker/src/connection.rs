@@ -129,6 +129,10 @@ impl Connection {
 
     /// One line about a client that is refused, within the node's budget for such lines.
     fn tell(&self, refusal: &Refusal) {
+        // The node says itself what it waits for; its clients need not be counted.
+        if matches!(refusal, Refusal::NotYet) {
+            return;
+        }
         let Some(leave) = self.thread.node.lines().spend(self.thread.now_ms()) else { return };
         let (name, address) = (&self.peer.listener_name, self.peer.address);
         match refusal {

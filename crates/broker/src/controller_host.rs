@@ -10,6 +10,7 @@
 //! image that clients see. An answer leaves when its records are committed, and waits a moment longer for this
 //! node's own image, so that whoever created a topic here finds it here.
 
+mod absence;
 mod asked;
 mod assignments;
 mod auto_create;
@@ -52,6 +53,7 @@ pub(crate) use asked::{Asked, Origin};
 pub(crate) use auto_create::auto_create;
 pub(crate) use channel::Channel;
 pub(crate) use forward::{is_forwardable, is_passed_on, pass_on, run_watched};
+pub(crate) use gate::verdict;
 pub(crate) use start::Plan;
 pub(crate) use waiting::led_by;
 
@@ -84,7 +86,7 @@ pub(crate) struct Turn<'a> {
 }
 
 /// Why the controller gives no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unavailable {
     /// This node does not lead the quorum, or lost the lead before the records were committed.
     #[error("No controller appears to be active.")]
@@ -98,14 +100,18 @@ pub(crate) enum Unavailable {
     /// The node is stopping.
     #[error("The controller is shutting down.")]
     Stopped,
+    /// No controller has answered for so long that it is no use to wait: which, and since when.
+    #[error("{0}")]
+    NoController(Arc<str>),
 }
 
 impl Unavailable {
     /// The code for clients. A client of a stopping node looks for another controller.
-    pub(crate) fn code(self) -> ErrorCode {
+    pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Unavailable::NotController | Unavailable::Stopped => ErrorCode::NotController,
-            Unavailable::TimedOut => ErrorCode::RequestTimedOut,
+            // Kafka's clients ask again after NOT_CONTROLLER until their time is over, and then know no reason.
+            Unavailable::TimedOut | Unavailable::NoController(_) => ErrorCode::RequestTimedOut,
             Unavailable::TooLarge => ErrorCode::UnknownServerError,
         }
     }

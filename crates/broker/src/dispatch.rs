@@ -13,6 +13,7 @@ use ottla_protocol::{ApiInfo, ApiKey, Listener};
 
 use crate::connection::Peer;
 use crate::controller_host;
+use crate::early;
 use crate::handle;
 use crate::network::NetThread;
 use crate::node::Node;
@@ -191,6 +192,9 @@ pub(crate) fn dispatch(thread: &Rc<NetThread>, peer: &Rc<Peer>, frame: &[u8]) ->
     };
     if !info.serves(version, thread.node.unstable_api_versions()) && api != ApiKey::ApiVersions {
         return Err(Refusal::Version { api, version });
+    }
+    if peer.listener == Listener::Broker && api != ApiKey::ApiVersions && !thread.node.is_serving() {
+        return early::answer(thread, peer, &head, frame);
     }
     thread.node.requests().note(api);
     if peer.listener == Listener::Broker && controller_host::is_passed_on(api) {

@@ -19,6 +19,7 @@ mod courier;
 mod dirs;
 mod disk;
 mod dispatch;
+mod early;
 mod errors;
 mod fetch_session;
 mod fetcher;

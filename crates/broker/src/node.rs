@@ -73,6 +73,8 @@ pub struct Node {
     main: Mutex<Option<MainThread>>,
     /// Set by whoever wants a start to end that waits for others.
     interrupt: Arc<AtomicBool>,
+    /// Whether clients are answered, for those who wait for it.
+    serving: watch::Sender<bool>,
     stopping: AtomicBool,
     failed: Notify,
     phase: AtomicU8,
@@ -127,11 +129,9 @@ impl Node {
         meet: impl FnOnce(&Arc<Node>),
     ) -> Result<Arc<Node>, StartError> {
         let dirs = dirs::open(&config)?;
-        let (brokers, controllers): (Vec<_>, Vec<_>) =
-            bind(&config)?.into_iter().partition(|socket| socket.listener == Listener::Broker);
-        let bound: Vec<(String, SocketAddr)> = brokers
+        let sockets = bind(&config)?;
+        let bound: Vec<(String, SocketAddr)> = sockets
             .iter()
-            .chain(&controllers)
             .filter_map(|s| Some((s.listener_name.to_string(), s.socket.local_addr().ok()?)))
             .collect();
         let port = |name: &str| bound.iter().find(|(bound, _)| bound == name).map(|(_, at)| at.port());
@@ -167,6 +167,7 @@ impl Node {
             threads: Mutex::default(),
             main: Mutex::default(),
             interrupt,
+            serving: watch::Sender::new(false),
             stopping: AtomicBool::new(false),
             failed: Notify::new(),
             phase: AtomicU8::new(Phase::Starting as u8),
@@ -193,7 +194,7 @@ impl Node {
             }
         };
         assert!(node.controller.set(controller).is_ok(), "NODE-1 a node has one controller host");
-        if let Err(error) = node.serve(brokers, controllers) {
+        if let Err(error) = node.serve(sockets) {
             node.stop();
             return Err(error);
         }
@@ -201,22 +202,19 @@ impl Node {
     }
 
     /// Controllers must hear each other before there is a quorum; clients are answered once this broker is one of
-    /// the cluster's.
-    fn serve(
-        self: &Arc<Self>,
-        brokers: Vec<Accepting>,
-        controllers: Vec<Accepting>,
-    ) -> Result<(), StartError> {
+    /// the cluster's, and until then told what it waits for.
+    fn serve(self: &Arc<Self>, sockets: Vec<Accepting>) -> Result<(), StartError> {
         self.start_threads()?;
-        self.take_on(Opened { sockets: controllers, timers: false });
+        self.take_on(Opened { sockets, timers: false });
         self.controller().wait_for_quorum(self)?;
         self.enter(Phase::Recovering);
         if self.static_config.roles.broker {
             self.controller().join_cluster(self)?;
             self.put_strays_aside();
-            self.take_on(Opened { sockets: brokers, timers: true });
+            self.take_on(Opened { sockets: Vec::new(), timers: true });
         }
         self.enter(Phase::Running);
+        self.serving.send_replace(true);
         Ok(())
     }
 
@@ -282,6 +280,8 @@ impl Node {
             vigil::spawn(self, "housekeeper", housekeeping::run(self.clone()));
             let node = self.clone();
             vigil::spawn(self, "heartbeat task", async move { node.controller().live(&node).await });
+            let node = self.clone();
+            vigil::spawn(self, "producer id task", async move { node.producer_ids().prepare(&node).await });
             vigil::spawn(self, "ISR task", isr::run(self.clone()));
             vigil::spawn(self, "ISR watch", isr::watch(self.clone()));
             if let Err(error) = self.fetchers.start(self) {
@@ -494,6 +494,16 @@ impl Node {
     pub(crate) fn is_registered_in(&self, image: &Image) -> bool {
         let epoch = self.controller.get().map_or(-1, |controller| controller.broker_epoch());
         epoch >= 0 && image.broker(self.node_id()).is_some_and(|broker| broker.epoch >= epoch)
+    }
+
+    /// Whether clients are answered.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.phase() >= Phase::Running
+    }
+
+    /// Becomes true when clients are answered.
+    pub(crate) fn serving(&self) -> watch::Receiver<bool> {
+        self.serving.subscribe()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -117,6 +117,8 @@ pub(crate) enum Refusal {
         "received request api key {api:?} of {received} bytes that asks about {count} things: more than an answer may hold"
     )]
     Answer { api: ApiKey, received: usize, count: usize },
+    #[error("this broker does not serve yet")]
+    NotYet,
     #[error("cannot read a log file: {0}")]
     File(#[from] std::io::Error),
 }

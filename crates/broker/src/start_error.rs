@@ -134,7 +134,7 @@ pub enum StartError {
     Registration(String),
     /// `controller.quorum.voters` is not the list under which this controller has voted.
     #[error(
-        "Configured voter set: {configured:?} is different from the voter set read from the state file: {stored:?}. Check if the quorum configuration is up to date, or wipe out the local state file if necessary\n    {} is the state file; nothing was changed. Two lists at once can elect two leaders, and what one of them commits is lost\n    next: put the old list back, and add a controller while the cluster runs: format it with --no-initial-controllers, set controller.quorum.bootstrap.servers, then bin/kafka-metadata-quorum.sh --bootstrap-controller HOST:PORT --command-config FILE add-controller (needs kraft.version 1: bin/kafka-features.sh upgrade --feature kraft.version=1)\n    or, with every controller stopped and the new list in every file: start each once with --override ottla.voter.change.enable=true; a majority of the old voters must be among the new ones\n    or, if the data of this cluster is not needed: rm -r the directories of log.dirs and metadata.log.dir, then bin/kafka-storage.sh format -t $(bin/kafka-storage.sh random-uuid) -c FILE",
+        "Configured voter set: {configured:?} is different from the voter set read from the state file: {stored:?}. Check if the quorum configuration is up to date, or wipe out the local state file if necessary\n    {} is the state file; nothing was changed. Two lists at once can elect two leaders, and what one of them commits is lost\n{remedies}",
         path.display()
     )]
     Voters {
@@ -144,6 +144,8 @@ pub enum StartError {
         stored: Vec<i32>,
         /// The state file.
         path: PathBuf,
+        /// The ways out, with the commands.
+        remedies: String,
     },
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]

@@ -57,6 +57,16 @@ pub enum ConnectError {
         /// Why.
         why: CallError,
     },
+    /// The server is there, and does not serve yet: it waits for others.
+    #[error("{host}:{port} does not serve yet: {why}")]
+    NotYet {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What it says that it waits for.
+        why: String,
+    },
 }
 
 impl ConnectError {

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse, DescribeQuorumRequest, DescribeQuorumResponse,
     MetadataResponse, describe_cluster_response::DescribeClusterResponse,
     describe_configs_request::DescribeConfigsResource, describe_quorum_request,
 };
 
-use crate::{Cluster, ClusterError};
+use crate::{CallError, Cluster, ClusterError};
 
 const TOPIC: i8 = 2;
 const MIN_ISR: &str = "min.insync.replicas";
@@ -79,6 +80,8 @@ pub struct View {
     pub brokers: Vec<Broker>,
     /// The quorum, unless the cluster does not tell.
     pub quorum: Option<Quorum>,
+    /// Why it does not tell, where that is trouble: there is no active controller.
+    pub no_quorum: Option<String>,
     /// Topics, internal ones included.
     pub topics: usize,
     /// Partitions of all of them.
@@ -114,10 +117,15 @@ impl View {
                 partitions: vec![describe_quorum_request::PartitionData { partition_index: 0 }],
             }],
         };
-        // A cluster that cannot tell about its quorum has none that works, or is not KRaft: shown as unknown.
-        let quorum = match quorum {
-            true => cluster.any(&request).await.ok(),
-            false => None,
+        // A cluster that is not KRaft cannot tell about its quorum: shown as unknown. Of the controllers the active one knows.
+        let answer = match (quorum, cluster.of_controllers()) {
+            (false, _) => None,
+            (true, true) => Some(cluster.controller(&request).await),
+            (true, false) => Some(cluster.any(&request).await),
+        };
+        let quorum = match answer {
+            Some(Err(ClusterError::Call { why: CallError::Unsupported { .. }, .. })) => None,
+            answer => answer,
         };
         let mut least = DescribeConfigsResponse::default();
         if !metadata.topics.is_empty() {
@@ -130,7 +138,10 @@ impl View {
             let request = DescribeConfigsRequest { resources: resources.collect(), ..Default::default() };
             least = cluster.any(&request).await?;
         }
-        Ok(View::of(&nodes, &metadata, quorum.as_ref(), &least))
+        let told = quorum.as_ref().and_then(|answer| answer.as_ref().ok());
+        let mut view = View::of(&nodes, &metadata, told, &least);
+        view.no_quorum = quorum.as_ref().and_then(no_quorum);
+        Ok(view)
     }
 
     /// Puts the answers together.
@@ -197,6 +208,7 @@ impl View {
             cluster_id: nodes.cluster_id.clone(),
             brokers: brokers.into_values().collect(),
             quorum: quorum.and_then(quorum_of),
+            no_quorum: None,
             topics: metadata.topics.len(),
             partitions,
             troubles,
@@ -215,6 +227,9 @@ impl View {
             && quorum.leader < 0
         {
             out.push((Health::Down, "the metadata quorum has no leader".to_owned()));
+        }
+        if let Some(why) = &self.no_quorum {
+            out.push((Health::Down, why.clone()));
         }
         for (trouble, health, what) in [
             (Trouble::Offline, Health::Down, "without a leader"),
@@ -246,6 +261,25 @@ impl View {
     pub fn health(&self) -> Health {
         self.complaints().iter().map(|(health, _)| *health).max().unwrap_or(Health::Healthy)
     }
+}
+
+/// Why there is no word from an active controller.
+fn no_quorum(answer: &Result<DescribeQuorumResponse, ClusterError>) -> Option<String> {
+    let code = match answer {
+        Ok(answer) if answer.error_code != 0 => {
+            // Versions without a message are read as an empty one.
+            if let Some(message) = answer.error_message.as_ref().filter(|message| !message.is_empty()) {
+                return Some(message.clone());
+            }
+            answer.error_code
+        }
+        Ok(answer) => answer.topics.first()?.partitions.first()?.error_code,
+        Err(error) => return Some(format!("no controller answers: {error}")),
+    };
+    (code != 0).then(|| {
+        let name = ErrorCode::from_i16(code).map_or("an unknown error", ErrorCode::name);
+        format!("no controller answers: {name}")
+    })
 }
 
 fn quorum_of(answer: &DescribeQuorumResponse) -> Option<Quorum> {
@@ -358,6 +392,21 @@ mod tests {
         assert_eq!(view(1, &[1], "2", false).health(), Health::Down);
         assert_eq!(view(-1, &[1], "1", false).count(Trouble::Offline), 1);
         assert_eq!(view(1, &[1, 2, 3], "2", true).health(), Health::Degraded);
+    }
+
+    #[test]
+    fn a_cluster_without_a_controller_is_down_and_says_which_is_missing() {
+        let gone = "no controller: 1@h:9093 unreachable since 2026-11-21 14:39:07 UTC (connection refused)";
+        let mut answer = DescribeQuorumResponse { error_code: 7, ..Default::default() };
+        assert_eq!(
+            no_quorum(&Ok(answer.clone())).as_deref(),
+            Some("no controller answers: REQUEST_TIMED_OUT")
+        );
+        answer.error_message = Some(gone.to_owned());
+        let mut view = view(1, &[1, 2, 3], "1", false);
+        view.no_quorum = no_quorum(&Ok(answer));
+        assert_eq!(view.complaints(), [(Health::Down, gone.to_owned())]);
+        assert_eq!(no_quorum(&Ok(DescribeQuorumResponse::default())), None);
     }
 
     #[test]

@@ -11,13 +11,15 @@ use ottla_protocol::frame::RequestHead;
 use ottla_protocol::messages::api_versions_response::ApiVersion;
 use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
 use ottla_protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use ottla_protocol::messages::describe_quorum_response::{PartitionData, TopicData};
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
 use ottla_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use ottla_protocol::messages::{
     ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DescribeClusterResponse,
-    FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse, MetadataResponse,
+    DescribeQuorumRequest, DescribeQuorumResponse, FindCoordinatorResponse, HeartbeatRequest,
+    HeartbeatResponse, MetadataResponse,
 };
 use ottla_protocol::{ApiKey, ErrorCode};
 use script::{frame, listen};
@@ -27,6 +29,7 @@ const BROKER: &[ApiKey] = &[
     ApiKey::Metadata,
     ApiKey::CreateTopics,
     ApiKey::DescribeCluster,
+    ApiKey::DescribeQuorum,
     ApiKey::FindCoordinator,
     ApiKey::Heartbeat,
 ];
@@ -107,7 +110,34 @@ async fn a_dead_address_is_told_and_costs_nothing() {
     assert_eq!(cluster.nodes()[0].port, alive);
     let failures = cluster.bootstrap_failures();
     assert_eq!(failures.len(), 1);
-    assert_eq!(failures[0].0, format!("127.0.0.1:{dead}"));
+    assert_eq!((failures[0].0, &failures[0].1), (-1, &format!("127.0.0.1:{dead}")));
+    let list = format!("127.0.0.1:{alive},127.0.0.1:{dead}");
+    let failures = Cluster::connect(&list, &quick()).await.unwrap().bootstrap_failures();
+    assert_eq!(failures[0].0, -2, "the second of the list");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_serve_yet_says_why_and_others_are_used() {
+    const WHY: &str = "Waiting for controller quorum: 1 of 2 reachable, need 2";
+    let waiting = broker(|head, _| {
+        let answer = DescribeClusterResponse {
+            error_code: ErrorCode::BrokerNotAvailable.code(),
+            error_message: Some(WHY.to_owned()),
+            ..Default::default()
+        };
+        // Everything else ends the connection.
+        (head.api == ApiKey::DescribeCluster).then(|| vec![frame(head, &answer)])
+    })
+    .await;
+    let began = Instant::now();
+    let error = Cluster::connect(&format!("127.0.0.1:{waiting}"), &quick()).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(error.to_string().contains(&format!("it does not serve yet: {WHY}")), "{error}");
+
+    let alive = broker(|head, this| Some(vec![frame(head, &this)])).await;
+    let list = format!("127.0.0.1:{waiting},127.0.0.1:{alive}");
+    let cluster = Cluster::connect(&list, &quick()).await.unwrap();
+    assert_eq!(cluster.nodes()[0].port, alive);
 }
 
 #[tokio::test]
@@ -165,6 +195,26 @@ async fn a_controller_that_moves_and_a_connection_that_breaks_are_survived() {
     let (cluster, asked) = creating(&[ErrorCode::NotController as i16, -999, 0]).await;
     let answer = cluster.controller(&CreateTopicsRequest::default()).await.unwrap();
     assert_eq!((answer.topics[0].error_code, asked.load(Ordering::SeqCst)), (0, 3));
+}
+
+#[tokio::test]
+async fn a_quorum_between_two_leaders_is_asked_again() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let port = broker(move |head, this| match head.api {
+        ApiKey::DescribeQuorum => {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            let error_code = if first { ErrorCode::NotLeaderOrFollower.code() } else { 0 };
+            let partitions = vec![PartitionData { error_code, leader_id: 1, ..Default::default() }];
+            let topics = vec![TopicData { partitions, ..Default::default() }];
+            Some(vec![frame(head, &DescribeQuorumResponse { topics, ..Default::default() })])
+        }
+        _ => Some(vec![frame(head, &this)]),
+    })
+    .await;
+    let cluster = Cluster::connect(&format!("127.0.0.1:{port}"), &quick()).await.unwrap();
+    let answer = cluster.controller(&DescribeQuorumRequest::default()).await.unwrap();
+    assert_eq!((answer.topics[0].partitions[0].error_code, asked.load(Ordering::SeqCst)), (0, 2));
 }
 
 #[tokio::test]

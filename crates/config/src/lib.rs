@@ -36,7 +36,7 @@ pub use describe::BrokerConfigs;
 pub use endpoint::{HostPort, Listener, SecurityProtocol, Voter};
 pub use key::{Key, Kind};
 pub use node::{Loaded, NodeConfig};
-pub use problem::{Problem, Problems};
+pub use problem::{OWN_ADDRESS, Problem, Problems};
 pub use properties::Properties;
 pub use refusal::Refusal;
 pub use suggest::nearest;

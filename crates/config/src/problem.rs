@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+/// Stands in [`Problem::next`] where an address of this machine may be written. This crate does not know the machine;
+/// whoever prints a problem may put its addresses in.
+pub const OWN_ADDRESS: &str = "HOST";
+
 /// One error or warning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {

@@ -179,8 +179,12 @@ fn the_wrong_port_among_the_voters_is_named() {
 fn listener_names_and_advertised_addresses_are_checked() {
     bad(
         &edited(KRAFT_SERVER, &["inter.broker.listener.name=INTERNAL"]),
-        &["Listener with name INTERNAL defined in inter.broker.listener.name not found in \
-           listener.security.protocol.map."],
+        &[
+            "Listener with name INTERNAL defined in inter.broker.listener.name not found in \
+           listener.security.protocol.map.",
+            "allowed: the advertised listeners: PLAINTEXT\n",
+            "next: write inter.broker.listener.name=PLAINTEXT; ",
+        ],
     );
     bad(
         &edited(KRAFT_SERVER, &["inter.broker.listener.name=SSL"]),
@@ -191,7 +195,10 @@ fn listener_names_and_advertised_addresses_are_checked() {
     );
     bad(
         &edited(KRAFT_SERVER, &["advertised.listeners=PLAINTEXT://0.0.0.0:9092"]),
-        &["advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address."],
+        &[
+            "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.",
+            "advertised.listeners=PLAINTEXT://HOST:9092, or PLAINTEXT://localhost:9092 while",
+        ],
     );
     bad(
         &edited(KRAFT_SERVER, &["advertised.listeners=PLAINTEXT://localhost:9092,EXTRA://localhost:9099"]),

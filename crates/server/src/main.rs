@@ -32,6 +32,7 @@ usage: ottla COMMAND [ARGUMENTS]
   doctor [-b ...] | doctor --before-move FILE       what would not work: a cluster, a node of Apache Kafka
   topic list | describe | create | delete | grow | set | set-rf
   group list | describe | members | reset | delete
+  rebalance --plan | --execute                      replicas and leaders spread over the brokers
   produce, consume -t TOPIC                         records from and to a pipe, with kcat's letters
   config init | check | explain | migrate           configuration files
   completion bash | zsh | fish, man [NAME]          words for the shell, manual pages

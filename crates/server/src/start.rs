@@ -134,7 +134,7 @@ fn serve(arguments: &Arguments) -> Result<(), String> {
             daemon::tell_ready();
         });
     }
-    let Some(running) = start(config, &signals).map_err(|message| message.replace("FILE", &shown))? else {
+    let Some(running) = start(config, &signals, &shown)? else {
         return Ok(());
     };
     if let Some(when) = unclean {
@@ -163,8 +163,12 @@ fn network_threads(asked: i32, cores: usize) -> i32 {
 }
 
 /// Starts a node and logs Kafka's line about it; nothing if it was told to stop while it waited for other nodes. The
-/// operations port is served while it waits.
-pub(crate) fn start(mut config: NodeConfig, signals: &Signals) -> Result<Option<Running>, String> {
+/// operations port is served while it waits. `file` is what messages call its configuration.
+pub(crate) fn start(
+    mut config: NodeConfig,
+    signals: &Signals,
+    file: &str,
+) -> Result<Option<Running>, String> {
     let started = Instant::now();
     let id = config.node_id;
     let controllers: Vec<String> = config
@@ -178,7 +182,7 @@ pub(crate) fn start(mut config: NodeConfig, signals: &Signals) -> Result<Option<
         config.listeners.bound.iter().map(|listener| (listener.name.clone(), listener.to_string())).collect();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     config.sockets.network_threads = network_threads(config.sockets.network_threads, cores);
-    let mut port = Port::bind(&config)?;
+    let mut port = Port::bind(&config).map_err(|message| message.replace("FILE", file))?;
     let ops = port.serve();
     let started_node = Node::start_unless(config, signals.flag(), port.meets());
     if let Err(StartError::Interrupted) = started_node {
@@ -207,6 +211,7 @@ pub(crate) fn start(mut config: NodeConfig, signals: &Signals) -> Result<Option<
         {
             text = text.replace(ANOTHER, &format!("answers for cluster {other}"));
         }
+        let text = text.replace("FILE", file);
         tracing::error!("{text}");
         text
     })?;

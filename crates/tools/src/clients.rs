@@ -51,6 +51,9 @@ pub(crate) async fn consumer(bootstrap: &str, properties: &Properties) -> Result
     Ok((cluster, consumer))
 }
 
+/// The exit code of a process that Ctrl-C ended.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// The signals that end a tool in its own time: Ctrl-C and a plain `kill`.
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -70,7 +73,7 @@ impl Signals {
     /// The next signal, as the exit code that a shell gives a process which it ended.
     pub(crate) async fn next(&mut self) -> u8 {
         tokio::select! {
-            _ = self.interrupt.recv() => 130,
+            _ = self.interrupt.recv() => INTERRUPTED,
             _ = self.terminate.recv() => 143,
         }
     }

@@ -26,6 +26,7 @@ mod java_format;
 pub mod jmx;
 pub mod leader_election;
 pub mod log_dirs;
+pub mod machine;
 pub mod metadata_quorum;
 pub mod metadata_shell;
 pub mod native;

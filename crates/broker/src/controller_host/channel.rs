@@ -17,9 +17,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::absence::Absence;
 use super::asked::{Asked, Origin};
 use super::desk::{Event, Job};
 use super::lead::{Lead, Leading};
+use super::transport::PeerStates;
 use super::{Answer, Turn, Unavailable};
 use crate::node::Node;
 
@@ -30,6 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(10);
 /// Time for a connection to a controller.
 const CONNECT: Duration = Duration::from_secs(2);
+/// When no controller has answered for this long, clients are told so instead of being kept waiting: an election is
+/// over by then, and so is the restart of an only controller.
+const NOBODY: Duration = Duration::from_secs(10);
 
 /// Asks the active controller. Clones share the connections.
 #[derive(Clone)]
@@ -45,6 +50,10 @@ struct Shared {
     listener: String,
     own_id: i32,
     node: Weak<Node>,
+    /// How the controllers are found.
+    states: PeerStates,
+    /// Since when no controller has answered.
+    silent: Mutex<Option<Instant>>,
 }
 
 /// The thread on which a channel's connections live.
@@ -76,6 +85,7 @@ impl Channel {
         lead: Lead,
         (own_id, listener): (i32, String),
         node: Weak<Node>,
+        states: PeerStates,
     ) -> std::io::Result<(Channel, ChannelThread)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -93,7 +103,9 @@ impl Channel {
         };
         let news = News { own_id, last: Mutex::default() };
         let peers = Peers::new(options, Backoff::NONE, || 0, move |peer, event| news.tell(peer, event));
-        let shared = Shared { events, quorum, lead, peers, runtime: handle, listener, own_id, node };
+        let silent = Mutex::default();
+        let shared =
+            Shared { events, quorum, lead, peers, runtime: handle, listener, own_id, node, states, silent };
         Ok((Channel(Arc::new(shared)), ChannelThread { stop, join }))
     }
 
@@ -177,6 +189,23 @@ impl Channel {
         Attempts { until: Instant::now() + timeout, changes: self.leading(), pause: FIRST_PAUSE }
     }
 
+    /// Notes whether an attempt had an answer of the active controller.
+    pub(super) fn heard(&self, answered: bool) {
+        let mut silent = self.0.silent.lock();
+        match answered {
+            true => *silent = None,
+            false => _ = silent.get_or_insert_with(Instant::now),
+        }
+    }
+
+    /// Why a client need not wait any longer: no controller has answered for [`NOBODY`].
+    pub(super) fn nobody(&self) -> Option<Unavailable> {
+        let silent = self.0.silent.lock().filter(|since| since.elapsed() >= NOBODY)?;
+        let (status, listener) = (self.0.quorum.status(), &self.0.listener);
+        let absence = Absence::of(&status, &self.0.states, self.0.own_id, listener);
+        Some(Unavailable::NoController(absence.nobody(silent.into_std()).into()))
+    }
+
     async fn persist<R: Asked>(
         &self,
         request: Arc<R>,
@@ -186,8 +215,10 @@ impl Channel {
         loop {
             attempts.begin();
             let answer = self.attempt(&request, &mut attempts).await;
+            let leads = |response| R::code(response) != ErrorCode::NotController.code();
+            self.heard(answer.as_ref().is_ok_and(leads));
             match answer {
-                Ok(response) if R::code(&response) != ErrorCode::NotController.code() => return Ok(response),
+                Ok(response) if leads(&response) => return Ok(response),
                 Err(Unavailable::TooLarge) => return Err(Unavailable::TooLarge),
                 Ok(_) | Err(_) => {}
             }

@@ -297,7 +297,7 @@ impl Desk {
 
     fn fail_waiting(&mut self, why: Unavailable) {
         for done in self.waiting.drain(..).flat_map(|appended| appended.done) {
-            done(Err(why));
+            done(Err(why.clone()));
         }
     }
 

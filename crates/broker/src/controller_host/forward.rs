@@ -78,25 +78,25 @@ pub(crate) fn pass_on(thread: &Rc<NetThread>, peer: &Rc<Peer>, frame: &[u8], han
         let mut attempts = channel.attempts(FORWARD);
         loop {
             attempts.begin();
-            if channel.leads() {
+            let verdict = if channel.leads() {
                 let (reply, lost) = run_watched(&thread, &peer, &frame, handler).await;
                 if !lost || reply.is_err() {
                     return reply;
                 }
+                None
             } else {
                 match channel.forward(&mut attempts, envelope(frame.clone(), peer.address.ip())).await {
                     Ok(answer) => return framed(&answer),
-                    Err(Unavailable::TooLarge) => {
-                        let verdict = Some(Unavailable::TooLarge);
-                        return gate::watched(verdict, run(&thread, &peer, &frame, handler)).await.0;
-                    }
-                    Err(_) => {}
+                    Err(Unavailable::TooLarge) => Some(Unavailable::TooLarge),
+                    Err(_) => channel.nobody(),
                 }
-            }
-            if !attempts.pause().await {
-                let verdict = Some(Unavailable::TimedOut);
-                return gate::watched(verdict, run(&thread, &peer, &frame, handler)).await.0;
-            }
+            };
+            let verdict = match verdict {
+                None if attempts.pause().await => continue,
+                None => channel.nobody().unwrap_or(Unavailable::TimedOut),
+                Some(verdict) => verdict,
+            };
+            return gate::watched(Some(verdict), run(&thread, &peer, &frame, handler)).await.0;
         }
     }))
 }
@@ -170,8 +170,11 @@ impl Channel {
         let (channel, mut own) = (self.clone(), self.attempts(attempts.left()));
         own.begin();
         let version = EnvelopeRequest::MAX_VERSION;
-        let response: EnvelopeResponse =
-            self.run(async move { own.call(&channel, &envelope, version).await }).await?;
+        let response: Result<EnvelopeResponse, Unavailable> =
+            self.run(async move { own.call(&channel, &envelope, version).await }).await;
+        let leads = |response: &EnvelopeResponse| response.error_code != ErrorCode::NotController.code();
+        self.heard(response.as_ref().is_ok_and(leads));
+        let response = response?;
         match ErrorCode::from_i16(response.error_code) {
             Some(ErrorCode::None) => response.response_data.ok_or(Unavailable::TooLarge),
             Some(ErrorCode::NotController) => Err(Unavailable::NotController),
@@ -206,6 +209,9 @@ impl Channel {
             match answer {
                 Err(Unavailable::NotController | Unavailable::TimedOut) => {}
                 settled => return settled,
+            }
+            if let Some(nobody) = self.nobody() {
+                return Err(nobody);
             }
             if !attempts.pause().await {
                 return Err(Unavailable::TimedOut);

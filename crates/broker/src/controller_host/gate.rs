@@ -27,8 +27,8 @@ pub(super) async fn watched<T>(verdict: Option<Unavailable>, handler: impl Futur
 }
 
 /// The outcome that a question has before it is asked.
-pub(super) fn verdict() -> Option<Unavailable> {
-    GATE.try_with(|gate| gate.verdict).ok().flatten()
+pub(crate) fn verdict() -> Option<Unavailable> {
+    GATE.try_with(|gate| gate.verdict.clone()).ok().flatten()
 }
 
 /// This node turned out not to lead.

@@ -145,6 +145,9 @@ impl ControllerHost {
         if let Some(line) = too_few_copies(&node.image(), node.config().groups.offsets_replication_factor) {
             warn!("{line}");
         }
+        if let Some(line) = empty(&node.image(), id) {
+            info!("{line}");
+        }
         Ok(())
     }
 
@@ -412,7 +415,7 @@ fn refusal_text(node: &Node, code: ErrorCode) -> String {
 
 fn registration_request(node: &Node, incarnation_id: uuid::Uuid) -> BrokerRegistrationRequest {
     let config = node.static_config();
-    let listeners = resolve(&config.listeners.advertised, |name| node.bound_port(name), &machine_name());
+    let listeners = resolve(&config.listeners.advertised, |name| node.bound_port(name), machine_name);
     let mut log_dirs: Vec<_> = node.dirs().iter().filter(|dir| dir.is_online()).map(|dir| dir.id()).collect();
     log_dirs.sort_by(ottla_metadata::image::directory::compare);
     BrokerRegistrationRequest {
@@ -450,6 +453,19 @@ fn too_few_copies(image: &Image, wanted: i16) -> Option<String> {
         format!(
             "offsets.topic.replication.factor={wanted} but {OFFSETS} has RF {has}: raise it with: \
              ottla topic set-rf {OFFSETS} {wanted}"
+        )
+    })
+}
+
+/// Said of a broker that holds nothing while others do: in Kafka partitions stay where they are.
+fn empty(image: &Image, own: i32) -> Option<String> {
+    let mut partitions = image.topics.iter().flat_map(|topic| topic.partitions.values()).peekable();
+    partitions.peek()?;
+    let none = partitions.all(|partition| !partition.replicas.contains(&own));
+    none.then(|| {
+        format!(
+            "broker {own} has no partitions: those of existing topics stay where they are until they are moved, see: \
+             ottla rebalance --plan"
         )
     })
 }

@@ -9,13 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_config::{Listener, NodeConfig};
-use ottla_log::fs::Disk;
 use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::{Controller, MetadataError, Settings, features, understood};
 use ottla_protocol::metadata_records::MetadataRecord;
-use ottla_quorum::{
-    Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, SurveyError, format, state_file, survey,
-};
+use ottla_quorum::{Driver, DriverConfig, LogLimits, ReplicaConfig, Retention, SurveyError, format, survey};
 use ottla_raft::{Endpoints, HostPort, VersionRange, VoterSet};
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -27,8 +24,7 @@ use super::ear::Ear;
 use super::follower::{Follower, Shown, SnapshotRules};
 use super::lead::Lead;
 use super::machine_name::machine_name;
-use super::voters_check::same_voters;
-use super::{ControllerHost, STOP_MS, Threads, transport};
+use super::{ControllerHost, STOP_MS, Threads, transport, voters_check};
 use crate::config_rules::Rules;
 use crate::dirs::Dirs;
 use crate::node::Node;
@@ -53,13 +49,9 @@ impl Plan {
         bound_port: impl Fn(&str) -> Option<u16>,
     ) -> Result<Plan, StartError> {
         let metadata_log = dirs.metadata.path().join(ottla_quorum::METADATA_DIRECTORY);
-        if config.roles.controller && !config.quorum.voter_change {
-            let voters = config.quorum.voters.iter().map(|voter| voter.id).collect();
-            check_voters(&**dirs.metadata.disk(), &metadata_log, voters)?;
-        }
-        let controllers = resolve(&config.listeners.advertised_controllers, bound_port, &machine_name());
+        voters_check::check(config, dirs)?;
+        let controllers = resolve(&config.listeners.advertised_controllers, bound_port, machine_name);
         look_over(dirs)?;
-        same_voters(config, dirs)?;
         Ok(Plan {
             bootstrap: read_bootstrap(dirs)?,
             replica: replica_config(config, dirs, &controllers),
@@ -112,9 +104,15 @@ impl ControllerHost {
         let broker_epoch = Arc::new(AtomicI64::new(-1));
         let listener = config.listeners.controller_names.first().cloned().unwrap_or_default();
         let at = (config.node_id, listener);
-        let (channel, channel_thread) =
-            Channel::start(events.clone(), quorum.clone(), lead.clone(), at, Arc::downgrade(node))
-                .map_err(StartError::Thread)?;
+        let (channel, channel_thread) = Channel::start(
+            events.clone(),
+            quorum.clone(),
+            lead.clone(),
+            at,
+            Arc::downgrade(node),
+            peers.clone(),
+        )
+        .map_err(StartError::Thread)?;
         let follower = Follower::new(
             Arc::downgrade(node),
             quorum.clone(),
@@ -223,23 +221,6 @@ fn of_a_newer_release(met: impl Display, directory: &Path) -> StartError {
     ))
 }
 
-/// A static list of voters that differs from the one under which this node has voted would be another quorum: two of
-/// them could each elect a leader. Kafka before 3.9 refuses it, in the same words; later releases take the new list.
-fn check_voters(disk: &dyn Disk, metadata_log: &Path, mut configured: Vec<i32>) -> Result<(), StartError> {
-    let election = state_file::read(disk, metadata_log);
-    let stored = election.map_err(|error| StartError::Quorum(error.to_string()))?;
-    // A dynamic quorum has its voters in the log.
-    let Some(mut stored) = stored.map(|election| election.voters).filter(|voters| !voters.is_empty()) else {
-        return Ok(());
-    };
-    stored.sort_unstable();
-    configured.sort_unstable();
-    if configured.is_empty() || configured == stored {
-        return Ok(());
-    }
-    Err(StartError::Voters { configured, stored, path: metadata_log.join(state_file::FILE_NAME) })
-}
-
 /// The records that a new cluster begins with.
 fn read_bootstrap(dirs: &Dirs) -> Result<Bootstrap, StartError> {
     let path = dirs.metadata.path();
@@ -262,11 +243,12 @@ fn bootstrap(values: &[Bytes]) -> Result<Bootstrap, String> {
         .ok_or_else(|| "it names no metadata.version that this release can run".to_owned())
 }
 
-/// Listeners as others are told of them: a host for each, and the port that a listener on port 0 got.
+/// Listeners as others are told of them: a host for each, and the port that a listener on port 0 got. Only a listener
+/// without a host makes `name` be looked up.
 pub(super) fn resolve(
     listeners: &[Listener],
     bound_port: impl Fn(&str) -> Option<u16>,
-    name: &str,
+    name: impl Fn() -> &'static str,
 ) -> Vec<Listener> {
     listeners
         .iter()
@@ -275,7 +257,7 @@ pub(super) fn resolve(
                 0 => bound_port(&listener.name).unwrap_or(0),
                 port => port,
             };
-            let host = listener.host.clone().unwrap_or_else(|| name.to_owned());
+            let host = listener.host.clone().unwrap_or_else(|| name().to_owned());
             Listener { host: Some(host), port, ..listener.clone() }
         })
         .collect()
@@ -332,7 +314,6 @@ fn replica_config(config: &NodeConfig, dirs: &Dirs, controllers: &[Listener]) ->
 mod tests {
     use super::*;
     use ottla_config::SecurityProtocol;
-    use ottla_log::fs::RealDisk;
     use ottla_metadata::MetadataVersion;
     use ottla_protocol::metadata_records::FeatureLevelRecord;
 
@@ -348,30 +329,10 @@ mod tests {
     #[test]
     fn what_is_advertised_has_a_host_and_a_port() {
         let listeners = [listener("A", None, 0), listener("B", Some("h"), 9)];
-        let resolved = resolve(&listeners, |name| (name == "A").then_some(4711), "me");
+        let resolved = resolve(&listeners, |name| (name == "A").then_some(4711), || "me");
         assert_eq!(resolved, [listener("A", Some("me"), 4711), listener("B", Some("h"), 9)]);
-    }
-
-    #[test]
-    fn another_list_of_voters_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let check = |voters: &[i32]| check_voters(&RealDisk, dir.path(), voters.to_vec());
-        assert!(check(&[1]).is_ok(), "this node has not voted");
-        let mut election = ottla_raft::Election {
-            epoch: 3,
-            leader: None,
-            voted: None,
-            voters: vec![2, 1],
-            kraft_version: 0,
-        };
-        state_file::write(&RealDisk, dir.path(), &election).unwrap();
-        assert!(check(&[1, 2]).is_ok() && check(&[]).is_ok());
-        let error = check(&[1, 2, 3]).unwrap_err().to_string();
-        let sentence = "Configured voter set: [1, 2, 3] is different from the voter set read from the state file: [1, 2].";
-        assert!(error.contains(sentence) && error.contains("quorum-state"), "{error}");
-        election.kraft_version = 1;
-        state_file::write(&RealDisk, dir.path(), &election).unwrap();
-        assert!(check(&[7]).is_ok(), "its voters are in the log");
+        let nobody = || panic!("a host is there: the machine's name is not looked up");
+        assert_eq!(resolve(&listeners[1..], |_| None, nobody), [listener("B", Some("h"), 9)]);
     }
 
     #[test]

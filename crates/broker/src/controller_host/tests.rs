@@ -326,6 +326,13 @@ fn what_is_unavailable_has_a_code_and_words() {
         told(Unavailable::TimedOut),
         (ErrorCode::RequestTimedOut, "The request timed out.".to_owned())
     );
+    let gone = "no controller: 1@h:9093 unreachable since 2026-11-21 14:39:07 UTC (connection refused)";
+    let said = told(Unavailable::NoController(gone.into()));
+    assert_eq!(
+        said,
+        (ErrorCode::RequestTimedOut, gone.to_owned()),
+        "Kafka's clients show it, and do not ask again"
+    );
     assert_eq!(Unavailable::Stopped.code(), ErrorCode::NotController);
     assert_eq!(Unavailable::TooLarge.code(), ErrorCode::UnknownServerError);
 }

@@ -6,6 +6,8 @@ use ottla_quorum::Status;
 use tracing::info;
 
 use super::ControllerHost;
+use super::absence::Absence;
+use super::transport::PeerStates;
 use crate::node::Node;
 use crate::start_error::StartError;
 
@@ -53,11 +55,12 @@ impl ControllerHost {
                 )));
             }
             if begun.elapsed() >= QUIET {
-                let (text, missing) = self.waits_for(&status, node.node_id(), listener);
-                let due = said.as_ref().is_none_or(|(before, at)| *before != text || at.elapsed() >= REMIND);
+                let text = |now| waits_for(&status, &self.peers, node.node_id(), listener, now);
+                let still = text(None);
+                let due = said.as_ref().is_none_or(|(before, at)| *before != still || at.elapsed() >= REMIND);
                 if due {
-                    info!("{text}{missing}");
-                    said = Some((text, Instant::now()));
+                    info!("{}", text(Some(Instant::now())));
+                    said = Some((still, Instant::now()));
                 }
             }
             std::thread::sleep(LOOK);
@@ -77,8 +80,7 @@ impl ControllerHost {
             return None;
         }
         let listener = node.static_config().listeners.controller_names.first().map_or("", String::as_str);
-        let (text, times) = self.waits_for(status, node.node_id(), listener);
-        Some(text + &times)
+        Some(waits_for(status, &self.peers, node.node_id(), listener, Some(Instant::now())))
     }
 
     fn is_caught_up(&self, status: &Status, alone: bool) -> bool {
@@ -89,39 +91,12 @@ impl ControllerHost {
         let known = status.leader.is_some() && status.high_watermark > 0;
         known && self.shown.wait(status.high_watermark - 1, Duration::ZERO)
     }
+}
 
-    /// What is missing, without and with the times.
-    fn waits_for(&self, status: &Status, own: i32, listener: &str) -> (String, String) {
-        if let Some(leader) = led_by(status) {
-            let text = format!("Waiting for the metadata of leader {leader}, epoch {}", status.epoch);
-            return (text, String::new());
-        }
-        if status.voters.is_empty() {
-            return ("Waiting for a controller that knows the voters".to_owned(), String::new());
-        }
-        let (mut reachable, mut names, mut times) = (0, Vec::new(), Vec::new());
-        for voter in status.voters.iter() {
-            let id = voter.key.id;
-            let state = voter.endpoints.get(listener).map(|at| (at, self.peers.of(&at.host, at.port)));
-            match state {
-                _ if id == own => reachable += 1,
-                Some((_, Some((state, _)))) if state.text() == "connected" => reachable += 1,
-                Some((at, found)) => {
-                    let why = found.map_or("not tried yet", |(state, _)| state.text());
-                    names.push(format!("{id}@{}:{} ({why})", at.host, at.port));
-                    times.extend(found.map(|(_, since)| since.elapsed().as_secs()));
-                }
-                None => names.push(format!("{id} (no {listener} endpoint)")),
-            }
-        }
-        let text = format!(
-            "Waiting for controller quorum: {reachable} of {} reachable, need {}. Missing: {}",
-            status.voters.len(),
-            status.voters.majority(),
-            if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
-        );
-        let longest = times.into_iter().max().filter(|seconds| *seconds > 0);
-        (text, longest.map(|seconds| format!(", {seconds} s")).unwrap_or_default())
+fn waits_for(status: &Status, peers: &PeerStates, own: i32, listener: &str, now: Option<Instant>) -> String {
+    match led_by(status) {
+        Some(leader) => format!("Waiting for the metadata of leader {leader}, epoch {}", status.epoch),
+        None => Absence::of(status, peers, own, listener).waiting(now),
     }
 }
 

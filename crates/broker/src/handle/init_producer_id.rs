@@ -1,6 +1,8 @@
 //! InitProducerId (key 22): producer ids for idempotent producers, and for transactional ids by their coordinator.
 //!
-//! Ids come from the controller in blocks and are handed out one by one (Kafka's `RPCProducerIdManager`).
+//! Ids come from the controller in blocks and are handed out one by one (Kafka's `RPCProducerIdManager`). The next block
+//! is asked for before the one in use has ended, and the first one when this broker begins to serve: producers that
+//! come while there is no controller get their ids all the same.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use crate::reply::{Outcome, Refusal};
 const FENCED_FROM: i16 = 4;
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
+/// With so many left another block is asked for: a tenth of a block, as in Kafka.
+const LOW: i64 = 100;
 /// How long a new block may take.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -41,6 +45,10 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     // Without a transactional id nothing ties the producer to its former life: it always gets a new id.
     let node = call.node();
     if let Some(id) = node.producer_ids().at_hand() {
+        if node.producer_ids().runs_low() {
+            let node = node.clone();
+            tokio::task::spawn_local(async move { node.producer_ids().prepare(&node).await });
+        }
         return call.reply(&granted(id));
     }
     let (node, to) = (node.clone(), call.reply_to());
@@ -92,14 +100,25 @@ fn refused(error: ErrorCode) -> InitProducerIdResponse {
 /// Producer ids that nobody has had.
 #[derive(Debug, Default)]
 pub(crate) struct ProducerIds {
-    left: Mutex<Range<i64>>,
+    blocks: Mutex<Blocks>,
     refill: tokio::sync::Mutex<()>,
 }
 
+/// The block in use, and the one after it.
+#[derive(Debug, Default)]
+struct Blocks {
+    left: Range<i64>,
+    next: Range<i64>,
+}
+
 impl ProducerIds {
-    /// One of the block in use, if it has one left.
+    /// One of the blocks, if they have one left.
     fn at_hand(&self) -> Option<i64> {
-        self.left.lock().next()
+        let mut blocks = self.blocks.lock();
+        if blocks.left.is_empty() {
+            blocks.left = std::mem::take(&mut blocks.next);
+        }
+        blocks.left.next()
     }
 
     /// One that nobody has had.
@@ -113,7 +132,32 @@ impl ProducerIds {
         }
     }
 
-    /// One of the block in use, or of the next.
+    /// Whether it is time for another block.
+    fn runs_low(&self) -> bool {
+        let blocks = self.blocks.lock();
+        blocks.next.is_empty() && blocks.left.end - blocks.left.start <= LOW
+    }
+
+    fn fill(&self, block: Range<i64>) {
+        let mut blocks = self.blocks.lock();
+        match blocks.left.is_empty() {
+            true => blocks.left = block,
+            false => blocks.next = block,
+        }
+    }
+
+    /// Asks for a block before it is needed. That none comes is told, and no more: the next producer asks again.
+    pub(crate) async fn prepare(&self, node: &Node) {
+        // Somebody asks already.
+        let Ok(_turn) = self.refill.try_lock() else { return };
+        if self.runs_low()
+            && let Ok(block) = allocate(node).await
+        {
+            self.fill(block);
+        }
+    }
+
+    /// One of the blocks, or of a new one.
     ///
     /// # Errors
     /// COORDINATOR_LOAD_IN_PROGRESS, on which clients ask again, when the controller gives no block.
@@ -123,14 +167,7 @@ impl ProducerIds {
         if let Some(id) = self.at_hand() {
             return Ok(id);
         }
-        let block = allocate(node).await?;
-        info!(
-            "[ProducerIdManager id={}] new block of producer ids: {} to {}",
-            node.node_id(),
-            block.start,
-            block.end - 1
-        );
-        *self.left.lock() = block;
+        self.fill(allocate(node).await?);
         self.at_hand().ok_or(ErrorCode::CoordinatorLoadInProgress)
     }
 }
@@ -142,7 +179,13 @@ async fn allocate(node: &Node) -> Result<Range<i64>, ErrorCode> {
     match controller.ask_controller(request, BLOCK_TIMEOUT).await {
         Ok(response) if response.error_code == 0 => {
             let first = response.producer_id_start;
-            Ok(first..first + i64::from(response.producer_id_len))
+            let block = first..first + i64::from(response.producer_id_len);
+            info!(
+                "[ProducerIdManager id={}] new block of producer ids: {first} to {}",
+                node.node_id(),
+                block.end - 1
+            );
+            Ok(block)
         }
         Ok(response) => {
             warn!("no block of producer ids: error {}", response.error_code);
@@ -163,8 +206,21 @@ mod tests {
     fn a_block_is_handed_out_once() {
         let ids = ProducerIds::default();
         assert_eq!(ids.at_hand(), None);
-        *ids.left.lock() = 1000..1003;
-        assert_eq!([(); 4].map(|()| ids.at_hand()), [Some(1000), Some(1001), Some(1002), None]);
+        ids.fill(1000..1003);
+        ids.fill(5000..5001);
+        let got = [(); 5].map(|()| ids.at_hand());
+        assert_eq!(got, [Some(1000), Some(1001), Some(1002), Some(5000), None]);
+    }
+
+    #[test]
+    fn the_next_block_is_asked_for_before_the_last_id_is_gone() {
+        let ids = ProducerIds::default();
+        assert!(ids.runs_low(), "the first block is asked for before anybody wants an id");
+        ids.fill(0..LOW + 2);
+        assert!(ids.at_hand().is_some() && !ids.runs_low());
+        assert!(ids.at_hand().is_some() && ids.runs_low());
+        ids.fill(7000..8000);
+        assert!(!ids.runs_low(), "it is there already");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use ottla_raft::{Request, Response};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::controller_host;
 use crate::dispatch::Call;
 use crate::reply::{Outcome, Refusal};
 
@@ -22,6 +23,14 @@ pub(crate) fn describe(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let request: DescribeQuorumRequest = call.owned()?;
     if !asks_for_metadata(&request) {
         return call.reply(&unknown_partitions(request));
+    }
+    if let Some(why) = controller_host::verdict() {
+        let (code, message) = (why.code().code(), Some(why.to_string()));
+        return call.reply(&DescribeQuorumResponse {
+            error_code: code,
+            error_message: message,
+            ..Default::default()
+        });
     }
     let (sender, receiver) = oneshot::channel();
     let quorum = call.node().controller().quorum();

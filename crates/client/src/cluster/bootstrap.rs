@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ottla_protocol::ApiKey;
+use ottla_protocol::messages::DescribeClusterRequest;
+use ottla_protocol::{ApiKey, ErrorCode};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{ClusterError, Settings};
-use crate::{ConnectError, Connection, Options, Peer};
+use crate::{CallError, ConnectError, Connection, Options, Peer};
 
 /// How long a resolver may think about a name.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(4);
@@ -18,11 +19,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long the other addresses are waited for once one has answered.
 const OTHERS_WITHIN: Duration = Duration::from_millis(15);
 
+/// An address that did not answer: its number in the list (-1 is the first, -2 the next, as Kafka's clients count), the
+/// address as it was given, and the cause.
+pub(super) type Failure = (i32, String, ConnectError);
+
 /// A connection to the first address that answered, and those that did not.
 pub(super) struct Found {
     pub(super) at: String,
     pub(super) connection: Connection,
-    pub(super) failures: Vec<(String, ConnectError)>,
+    pub(super) failures: Vec<Failure>,
 }
 
 /// The addresses of a list, as Kafka's `ClientUtils` reads one.
@@ -66,15 +71,17 @@ pub(super) async fn first(peers: &[Peer], settings: &Settings) -> Result<Found, 
             Ok(found) => return Ok(found),
             Err(failures) => failures,
         };
-        let passing = |(_, why): &(String, ConnectError)| why.is_refused();
+        let passing =
+            |failure: &Failure| failure.2.is_refused() || matches!(failure.2, ConnectError::NotYet { .. });
         if !failures.iter().any(passing) || Instant::now() + PAUSE > until {
-            return Err(ClusterError::Bootstrap { attempts: failures });
+            let attempts = failures.into_iter().map(|(_, address, why)| (address, why)).collect();
+            return Err(ClusterError::Bootstrap { attempts });
         }
         sleep(PAUSE).await;
     }
 }
 
-async fn round(peers: &[Peer], settings: &Settings) -> Result<Found, Vec<(String, ConnectError)>> {
+async fn round(peers: &[Peer], settings: &Settings) -> Result<Found, Vec<Failure>> {
     let mut attempts = JoinSet::new();
     for (at, peer) in peers.iter().enumerate() {
         let (peer, options) = (peer.clone(), settings.options.clone());
@@ -99,8 +106,8 @@ async fn round(peers: &[Peer], settings: &Settings) -> Result<Found, Vec<(String
             Some(Err(gone)) => std::panic::resume_unwind(gone.into_panic()),
         }
     }
-    let named = peers.iter().map(|peer| address(&peer.host, peer.port));
-    let failures = named.zip(failed).filter_map(|(name, why)| Some((name, why?))).collect();
+    let named = peers.iter().map(|peer| (peer.id, address(&peer.host, peer.port)));
+    let failures = named.zip(failed).filter_map(|((id, name), why)| Some((id, name, why?))).collect();
     match found {
         Some((at, connection)) => {
             let at = address(&peers[at].host, peers[at].port);
@@ -117,7 +124,29 @@ async fn connect(peer: &Peer, options: &Options) -> Result<Connection, ConnectEr
         let why = Some(format!("no word from the resolver within {} ms", RESOLVE_WITHIN.as_millis()));
         return Err(ConnectError::Unresolved { host: peer.host.clone(), why });
     }
-    Connection::connect(&peer.host, peer.port, options).await
+    let connection = Connection::connect(&peer.host, peer.port, options).await?;
+    serves(&connection, peer).await?;
+    Ok(connection)
+}
+
+/// A broker that waits for its controllers says so when it is asked for the cluster; others may serve meanwhile.
+async fn serves(connection: &Connection, peer: &Peer) -> Result<(), ConnectError> {
+    let versions = connection.versions();
+    // Controllers are asked in another way, and old brokers not at all.
+    if versions.of(ApiKey::Metadata).is_none() || connection.version_of::<DescribeClusterRequest>().is_err() {
+        return Ok(());
+    }
+    let (host, port) = (peer.host.clone(), peer.port);
+    match connection.call(&DescribeClusterRequest::default()).await {
+        Ok(answer) if answer.error_code == ErrorCode::BrokerNotAvailable.code() => {
+            Err(ConnectError::NotYet { host, port, why: answer.error_message.unwrap_or_default() })
+        }
+        Err(why @ (CallError::Closed(_) | CallError::Timeout(_))) => {
+            Err(ConnectError::Handshake { host, port, why })
+        }
+        // Whatever else it says of the cluster is not this question.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Whether the other side is what was asked for: controllers do not serve Metadata, brokers do.

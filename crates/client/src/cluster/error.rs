@@ -179,6 +179,7 @@ fn cause(why: &ConnectError) -> String {
         },
         ConnectError::Timeout { after, .. } => format!("no answer within {} ms", after.as_millis()),
         ConnectError::Io { kind, message, .. } => format!("{kind}: {message}"),
+        ConnectError::NotYet { why, .. } => format!("it does not serve yet: {why}"),
         ConnectError::Handshake { why, .. } => {
             format!(
                 "connected, but it did not tell its API versions ({why}): is it a Kafka listener without TLS?"

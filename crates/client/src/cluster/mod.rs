@@ -90,7 +90,7 @@ struct Inner {
     controllers: bool,
     peers: Peers,
     bootstrap: Vec<crate::Peer>,
-    failures: Vec<(String, ConnectError)>,
+    failures: Vec<bootstrap::Failure>,
     /// The connection that the way in was found by: it serves whatever any node serves.
     first: Mutex<Option<(String, Connection)>>,
     view: RwLock<View>,
@@ -161,8 +161,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Bootstrap addresses that did not answer although another one did.
-    pub fn bootstrap_failures(&self) -> Vec<(String, ConnectError)> {
+    /// Bootstrap addresses that did not answer although another one did: the number in the list (-1 is the first, -2
+    /// the next, as Kafka's clients count), the address as it was given, the cause.
+    pub fn bootstrap_failures(&self) -> Vec<(i32, String, ConnectError)> {
         self.0.failures.clone()
     }
 

@@ -245,7 +245,7 @@ impl Cluster {
                 Ok(line) => {
                     unreachable_since = None;
                     match self.once(&line, most, request, until).await {
-                        Ok(answer) if !asks_again(&answer) => return Ok(answer),
+                        Ok(answer) if !asks_again(R::KEY, &answer) => return Ok(answer),
                         Ok(answer) if Instant::now() >= until => return Ok(answer),
                         Ok(answer) => ClusterError::of_code(R::NAME, first_code(&answer), None),
                         Err(error) => {
@@ -327,13 +327,16 @@ fn waits_for_coordinator(code: ErrorCode) -> bool {
 }
 
 /// Whether everything in the answer says: not here, not now. Of an answer that is good in part the caller decides.
-fn asks_again<A: Answer>(answer: &A) -> bool {
+fn asks_again<A: Answer>(api: i16, answer: &A) -> bool {
+    // Of topics' leaders whoever asks has a picture of its own; the quorum's is found like the controller.
+    let of_quorum = api == ApiKey::DescribeQuorum as i16;
     let (mut any, mut all) = (false, true);
     answer.codes(&mut |code| {
         any = true;
         all &= ErrorCode::from_i16(code).is_some_and(|code| {
             waits_for_coordinator(code)
                 || matches!(code, ErrorCode::NotController | ErrorCode::ThrottlingQuotaExceeded)
+                || of_quorum && code == ErrorCode::NotLeaderOrFollower
         });
     });
     any && all
@@ -352,8 +355,9 @@ fn passes(error: &ClusterError) -> bool {
         ClusterError::Connect { why, .. } => !matches!(why, ConnectError::Unresolved { .. }),
         ClusterError::UnknownNode(_) | ClusterError::Bootstrap { .. } => true,
         ClusterError::Code { code, .. } => {
+            use ErrorCode::{NotController, NotLeaderOrFollower, ThrottlingQuotaExceeded};
             waits_for_coordinator(*code)
-                || matches!(code, ErrorCode::NotController | ErrorCode::ThrottlingQuotaExceeded)
+                || matches!(code, NotController | NotLeaderOrFollower | ThrottlingQuotaExceeded)
         }
         _ => false,
     }

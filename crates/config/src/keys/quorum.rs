@@ -65,7 +65,7 @@ keys! {
     Boolean internal "ottla.early.fencing.enable" = "true", Any, Low, ReadOnly, Served,
         "Not in Kafka. The active controller fences a broker whose connection broke and whose listener refuses another at once, not after the session timeout. One that is started again meanwhile is let in as soon as it shows that it holds the directories of the former life.";
     Boolean internal "ottla.voter.change.enable" = "false", Any, Low, ReadOnly, Served,
-        "Not in Kafka. Whether this controller starts although controller.quorum.voters names other voters than those it has voted under. For one start, with the same list on every controller.";
+        "Not in Kafka. Whether a controller that was the only voter starts although controller.quorum.voters names another one beside it. For one start; every other change of that list is refused.";
     String "sasl.mechanism.controller.protocol" = "GSSAPI", Any, High, ReadOnly, Later("SASL"),
         "SASL mechanism between controllers, and from brokers to them.";
 }

@@ -69,7 +69,14 @@ pub(super) fn build(
     let written = settings
         .list_or_none("advertised.listeners")
         .map(|_| endpoints(settings, "advertised.listeners", &protocols, errors));
-    let (inter_broker_name, inter_broker_protocol) = inter_broker(settings, &protocols, errors)?;
+    let clients: Vec<&str> = written
+        .as_ref()
+        .unwrap_or(&bound)
+        .iter()
+        .map(|listener| listener.name.as_str())
+        .filter(|name| !controller_names.iter().any(|other| other == name))
+        .collect();
+    let (inter_broker_name, inter_broker_protocol) = inter_broker(settings, &protocols, &clients, errors)?;
     let controller_protocol = protocol_of(&protocols, &controller_names[0]);
     if controller_protocol.is_none() && roles.broker && !roles.controller {
         errors.push(unmapped_controller(settings, &controller_names[0]));
@@ -280,9 +287,11 @@ fn check_ports(settings: &Settings, bound: &[Listener], errors: &mut Vec<Problem
     }
 }
 
+/// The listener by which brokers reach each other; `clients` are the names that are advertised to clients and brokers.
 fn inter_broker(
     settings: &Settings,
     protocols: &[(String, SecurityProtocol)],
+    clients: &[&str],
     errors: &mut Vec<Problem>,
 ) -> Option<(String, SecurityProtocol)> {
     const NAME: &str = "inter.broker.listener.name";
@@ -303,11 +312,14 @@ fn inter_broker(
     let name = name.to_uppercase();
     let protocol = protocol_of(protocols, &name);
     if protocol.is_none() {
-        errors.push(
-            settings
-                .problem(NAME, format!("Listener with name {name} defined in {NAME} not found in {MAP}."))
-                .next(format!("name one of the listeners of this file, or add {name} to {MAP}")),
-        );
+        let problem = settings
+            .problem(NAME, format!("Listener with name {name} defined in {NAME} not found in {MAP}."));
+        errors.push(match clients.first() {
+            Some(first) => problem.allowed(format!("the advertised listeners: {}", clients.join(", "))).next(format!(
+                "write {NAME}={first}; for a listener of its own add {name} to listeners, advertised.listeners and {MAP}"
+            )),
+            None => problem.next(format!("add {name} to listeners, advertised.listeners and {MAP}")),
+        });
     }
     Some((name, protocol?))
 }

@@ -323,9 +323,12 @@ impl Rules<'_> {
                 "listeners"
             };
             let next = format!(
-                "write the name or address by which clients reach this machine, for example \
-                 advertised.listeners={}://localhost:{} while everything runs on this machine",
-                wrong.name, wrong.port
+                "write the name or address by which clients reach this machine: \
+                 advertised.listeners={name}://{}:{port}, or {name}://localhost:{port} while everything runs on this \
+                 machine",
+                crate::problem::OWN_ADDRESS,
+                name = wrong.name,
+                port = wrong.port
             );
             self.require(
                 false,

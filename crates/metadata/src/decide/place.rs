@@ -169,11 +169,24 @@ pub fn place(
     if wanted > racks.total {
         return refuse(format!(
             "The target replication factor of {replicas} cannot be reached because only {} broker(s) are \
-             registered or some brokers have all their log directories cordoned.",
-            racks.total
+             registered or some brokers have all their log directories cordoned.{}",
+            racks.total,
+            fenced(brokers)
         ));
     }
     Ok((0..partitions).map(|_| racks.place(wanted, random)).collect())
+}
+
+/// Which of the registered brokers do not live; empty when all do. Kafka does not say it.
+fn fenced(brokers: &[UsableBroker]) -> String {
+    let mut ids: Vec<i32> = brokers.iter().filter(|broker| broker.fenced).map(|broker| broker.id).collect();
+    if ids.is_empty() {
+        return String::new();
+    }
+    ids.sort_unstable();
+    let alive = brokers.len() - ids.len();
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!(" Of these {alive} are alive; fenced: {}", ids.join(", "))
 }
 
 #[cfg(test)]
@@ -191,6 +204,14 @@ mod tests {
 
     fn message(brokers: &[UsableBroker], replicas: i16) -> String {
         place(brokers, 1, replicas, &mut Seeded(1)).unwrap_err().message.unwrap()
+    }
+
+    #[test]
+    fn says_which_brokers_do_not_live() {
+        let three = brokers(&[(7, None, true), (1, None, false), (3, None, true)]);
+        let said = message(&three, 4);
+        assert!(said.contains("because only 3 broker(s) are registered"), "{said}");
+        assert!(said.ends_with(" Of these 1 are alive; fenced: 3, 7"), "{said}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn serve(place: &Place, fresh: bool, port: u16, started: Instant) -> 
     }
     logging::start(Some(&dir.join("server.log")), false).map_err(|e| e.to_string())?;
     let mut signals = Signals::listen();
-    let Some(running) = start::start(config, &signals)? else { return Ok(()) };
+    let Some(running) = start::start(config, &signals, "the configuration")? else { return Ok(()) };
     say!("Ottla is ready in {} ms.\n", started.elapsed().as_millis());
     say!("  address      localhost:{}", port);
     if let Some(ops) = &running.ops {

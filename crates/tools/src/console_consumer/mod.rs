@@ -5,7 +5,7 @@ mod formatter;
 mod options;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -33,12 +33,12 @@ fn consume(args: &[String], out: &mut Out) -> Result<(), Stop> {
             consumer = clients::consumer(&console.options.bootstrap, &console.options.properties) => consumer?,
             code = signals.next() => {
                 eprintln!("Processed a total of 0 messages");
-                return Err(Stop::quiet(code));
+                return stopped(code, io::stdin().is_terminal());
             }
         };
         let ended = tokio::select! {
             ended = console.read(&mut consumer, out) => ended,
-            code = signals.next() => Err(Stop::quiet(code)),
+            code = signals.next() => stopped(code, io::stdin().is_terminal()),
         };
         let written = console.write(out);
         let closed = tokio::select! {
@@ -56,6 +56,12 @@ fn consume(args: &[String], out: &mut Out) -> Result<(), Stop> {
         out.flush().or_else(closed_pipe)?;
         ended
     })
+}
+
+/// The end that a signal asks for. At a terminal Ctrl-C is the way to end this tool, and no failure; a script that sends
+/// a signal gets the exit code that a JVM gives, which is what Kafka's tool has for both.
+fn stopped(code: u8, at_terminal: bool) -> Result<(), Stop> {
+    if at_terminal && code == clients::INTERRUPTED { Ok(()) } else { Err(Stop::quiet(code)) }
 }
 
 /// A closed pipe is a way to end, not an error.
@@ -209,5 +215,17 @@ impl Console {
     fn write(&mut self, out: &mut Out) -> io::Result<()> {
         self.hand_over(out)?;
         out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ctrl_c_at_a_terminal_is_no_failure() {
+        assert_eq!(stopped(130, true), Ok(()));
+        assert_eq!(stopped(130, false), Err(Stop::quiet(130)));
+        assert_eq!(stopped(143, true), Err(Stop::quiet(143)), "somebody else ended it");
     }
 }

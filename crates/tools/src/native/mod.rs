@@ -6,6 +6,7 @@ pub mod config;
 mod doctor;
 mod group;
 mod handbook;
+mod rebalance;
 mod status;
 mod topic;
 
@@ -26,6 +27,7 @@ pub fn find(name: &str) -> Option<Tool> {
         "health" => status::health,
         "man" => handbook::man,
         "produce" => cat::produce,
+        "rebalance" => rebalance::run,
         "status" => status::status,
         "topic" => topic::run,
         "zookeeper-server-start" | "zookeeper-server-stop" => no_zookeeper,

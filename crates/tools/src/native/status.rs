@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use ottla_client::overview::{Health, View};
-use ottla_client::{Cluster, ClusterError, Properties};
+use ottla_client::{Cluster, ClusterError, ConnectError, Properties};
 use serde_json::{Value, json};
 
 use super::{Form, block_on, parse};
@@ -46,12 +46,16 @@ struct HealthArguments {
 
 /// A cluster that hangs is told of within this, not after the minute that Kafka's tools wait.
 const PATIENCE_MS: u64 = 5_000;
+/// A server that takes the connection and says nothing is told of earlier.
+const CONNECT_MS: &str = "4000";
 
 async fn look(bootstrap: &str) -> Result<View, ClusterError> {
     let patience = PATIENCE_MS.to_string();
     let properties = Properties::new()
         .with("default.api.timeout.ms", &patience)
         .with("request.timeout.ms", &patience)
+        .with("socket.connection.setup.timeout.ms", CONNECT_MS)
+        .with("socket.connection.setup.timeout.max.ms", CONNECT_MS)
         .with("client.id", "ottla-status");
     let cluster = Cluster::connect(bootstrap, &properties).await?;
     let view = View::ask(&cluster).await;
@@ -127,9 +131,14 @@ pub(super) fn health(args: &[OsString]) -> ExitCode {
 }
 
 fn unreachable(bootstrap: &str, error: &ClusterError) -> String {
-    format!(
-        "{error}\n    next: is the cluster up? ottla dev starts one; give its addresses with -b (asked: {bootstrap})"
-    )
+    let waits = error.attempts().iter().any(|(_, why)| matches!(why, ConnectError::NotYet { .. }));
+    let next = match waits {
+        true => "start the controllers that are missing".to_owned(),
+        false => format!(
+            "is the cluster up? ottla dev starts one; give its addresses with -b (asked: {bootstrap})"
+        ),
+    };
+    format!("{error}\n    next: {next}")
 }
 
 fn now_ms() -> i64 {
@@ -180,7 +189,8 @@ fn text(view: &View, now_ms: i64) -> String {
             table(&mut out, &["id", "role", "lag", "caught up"], rows.collect());
         }
         None => {
-            let _ = writeln!(out, "\nquorum: not told");
+            let why = view.no_quorum.as_deref().unwrap_or("not told");
+            let _ = writeln!(out, "\nquorum: {why}");
         }
     }
     let _ = writeln!(out, "\n{} topics, {} partitions", view.topics, view.partitions);

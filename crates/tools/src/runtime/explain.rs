@@ -41,6 +41,11 @@ fn next(error: &ClusterError) -> Option<String> {
                 .into(),
         );
     }
+    if attempts.iter().any(|(_, why)| matches!(why, ConnectError::NotYet { .. })) {
+        return Some(
+            "    next: start the controllers that are missing; it serves once a majority is there".into(),
+        );
+    }
     if attempts.iter().any(|(_, why)| matches!(why, ConnectError::Unresolved { .. })) {
         return Some("    next: check the name in DNS or /etc/hosts, or give the address instead".into());
     }

@@ -1,5 +1,7 @@
 //! Reaching the cluster: the properties file, the bootstrap list, and what is said when either is not right.
 
+use std::net::IpAddr;
+
 use ottla_client::{Cluster, ClusterError, ConnectError, Properties, Role};
 
 use super::{Stop, Thrown, failure, log, warn};
@@ -77,14 +79,8 @@ fn warn_unknown(properties: &Properties) {
 
 /// Addresses that did not answer although another one did: one line each, in the words of Kafka's client.
 fn told(cluster: Cluster) -> Cluster {
-    for (i, (address, why)) in cluster.bootstrap_failures().iter().enumerate() {
-        let node = -1 - i as i64;
-        let at = match why {
-            ConnectError::Refused { at } => {
-                format!("{}/{at}", address.rsplit_once(':').map_or("", |(host, _)| host))
-            }
-            _ => address.clone(),
-        };
+    for (node, address, why) in cluster.bootstrap_failures() {
+        let at = java_address(&address, &why);
         log(
             "WARN",
             &format!(
@@ -94,4 +90,30 @@ fn told(cluster: Cluster) -> Cluster {
         );
     }
     cluster
+}
+
+/// An address as Java shows it: `name/10.0.0.1:9092`, and nothing before the slash where an address was given.
+fn java_address(given: &str, why: &ConnectError) -> String {
+    let host = given.rsplit_once(':').map_or(given, |(host, _)| host);
+    let numeric = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    match why {
+        ConnectError::Refused { at } if !numeric => format!("{host}/{at}"),
+        _ if numeric => format!("/{given}"),
+        _ => given.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_servers_are_shown_as_java_shows_addresses() {
+        let refused = ConnectError::Refused { at: "192.168.57.101:9092".parse().unwrap() };
+        assert_eq!(java_address("192.168.57.101:9092", &refused), "/192.168.57.101:9092");
+        assert_eq!(java_address("kafka2:9092", &refused), "kafka2/192.168.57.101:9092");
+        let nameless = ConnectError::Unresolved { host: "kafka2".to_owned(), why: None };
+        assert_eq!(java_address("kafka2:9092", &nameless), "kafka2:9092");
+        assert_eq!(java_address("[::1]:9092", &nameless), "/[::1]:9092");
+    }
 }

@@ -188,7 +188,8 @@ fn leaders(book: &mut Book, sh: &Shell<'_>) {
             Ok(partitions(&said.stdout).iter().all(|p| p.1 == "2"))
         })?;
         let text = producer.ended()?;
-        let read = format!("kafka-console-consumer --topic moves --from-beginning --timeout-ms 4000 {AT}");
+        // Without a group: its first rebalance would wait for three seconds.
+        let read = format!("kafka-console-consumer --topic moves --partition 0 --offset earliest --timeout-ms 4000 {AT}");
         let said = sh.types(&read)?;
         let numbers: Vec<u32> = said.stdout.lines().filter_map(|l| l.parse().ok()).collect();
         ensure!(numbers == (1..=400).collect::<Vec<_>>(), "{} of 400 lines arrived in order; {text}", numbers.len());
@@ -249,6 +250,11 @@ fn grows(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
             said.code(0)?.seen()
         },
     );
+    book.row("S2-10", "it joined empty: its log says so, and how partitions come to it", || {
+        let said = sh.types("cat logs/server-4.log")?.code(0)?;
+        let said = said.out("broker 4 has no partitions")?.out("ottla rebalance --plan")?;
+        Ok(said.line("no partitions"))
+    });
     book.row("S2-10", "partitions are moved to it while running, with a plan that a tool makes", || {
         let topics = r#"{"version":1,"topics":[{"topic":"names"}]}"#;
         sh.types(&format!("echo '{topics}' > /tmp/topics.json"))?;
@@ -265,8 +271,21 @@ fn grows(book: &mut Book, sh: &Shell<'_>) -> Result<()> {
         ensure!(partitions(&said.stdout).iter().any(|p| ids(&p.2).contains(&4)), "{}", said.stdout);
         Ok(said.stdout.lines().nth(1).unwrap_or_default().trim().to_owned())
     });
-    book.row("S2-10", "`ottla rebalance --plan` makes that plan for all topics", || {
-        sh.types("ottla rebalance --plan -b localhost:9092")?.code(0)?.seen()
+    book.row("S2-10", "`ottla rebalance` does so for all topics: each broker gets its share", || {
+        sh.types("ottla rebalance --plan -b localhost:9092")?
+            .code(0)?
+            .out("next: ottla rebalance --execute")?;
+        sh.types("ottla rebalance --execute -b localhost:9092")?.code(0)?.out("done")?;
+        let said = sh.types(&format!("kafka-topics {AT} --describe"))?.code(0)?;
+        let all = partitions(&said.stdout);
+        let replicas = |id: i32| all.iter().filter(|p| ids(&p.2).contains(&id)).count();
+        let first = |id: &str| all.iter().filter(|p| p.2.split(',').next() == Some(id)).count();
+        let (held, led) = ([1, 2, 3, 4].map(replicas), ["1", "2", "3", "4"].map(first));
+        let even =
+            |counts: &[usize; 4]| counts.iter().max().unwrap_or(&0) - counts.iter().min().unwrap_or(&0) <= 1;
+        ensure!(even(&held) && even(&led), "replicas {held:?}, preferred leaders {led:?}");
+        sh.types("ottla rebalance --plan -b localhost:9092")?.code(0)?.out("nothing to move")?;
+        Ok(format!("replicas {held:?}, preferred leaders {led:?}"))
     });
     Ok(())
 }

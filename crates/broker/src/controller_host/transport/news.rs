@@ -25,6 +25,10 @@ pub(in super::super) enum State {
 }
 
 impl State {
+    pub(in super::super) fn is_connected(self) -> bool {
+        self == State::Connected
+    }
+
     /// In words, for who waits for it.
     pub(in super::super) fn text(self) -> &'static str {
         match self {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use ottla_client::overview::{Health, View};
 use ottla_client::{Cluster, Properties};
+use ottla_config::node::fault_tolerance;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::Findings;
 
 const PATIENCE: Duration = Duration::from_secs(3);
+/// What a machine has behind VirtualBox's NAT: the same as every other such machine.
+const NAT: &str = "10.0.2.15";
 
 pub(super) async fn look(bootstrap: &str) -> Findings {
     let mut findings = Findings::default();
@@ -23,7 +26,7 @@ pub(super) async fn look(bootstrap: &str) -> Findings {
             return findings;
         }
     };
-    for (address, error) in cluster.bootstrap_failures() {
+    for (_, address, error) in cluster.bootstrap_failures() {
         findings.know(format_args!("{address}: {error}"));
     }
     for node in cluster.nodes() {
@@ -51,6 +54,12 @@ pub(super) async fn look(bootstrap: &str) -> Findings {
 /// Whether clients on this machine get to what the broker advertises.
 async fn advertised(findings: &mut Findings, id: i32, host: &str, port: u16, bootstrap: &str) {
     let shown = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    if host == NAT {
+        findings.know(format_args!(
+            "broker {id} advertises {shown}: VirtualBox's NAT gives every machine this address; give the machine a \
+             host-only or bridged network, and advertise that address"
+        ));
+    }
     let addresses: Vec<_> = match timeout(PATIENCE, lookup_host((host, port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => {
@@ -85,12 +94,8 @@ async fn advertised(findings: &mut Findings, id: i32, host: &str, port: u16, boo
 fn voters(findings: &mut Findings, view: &View) {
     let Some(quorum) = &view.quorum else { return };
     let voters = quorum.members.iter().filter(|member| member.votes).count();
-    if voters > 1 && voters.is_multiple_of(2) {
-        findings.know(format_args!(
-            "{voters} controllers survive no more losses than {}; use an odd number",
-            voters - 1
-        ));
-    } else if voters == 1 && view.brokers.len() > 1 {
-        findings.know("1 controller: no fault tolerance for metadata; use 3");
+    // One node for trying out is what it is; several brokers are meant to survive something.
+    if let Some(trouble) = fault_tolerance(voters).filter(|_| voters > 1 || view.brokers.len() > 1) {
+        findings.know(trouble);
     }
 }

@@ -23,7 +23,7 @@ use crate::consumer_groups::server;
 use page::Page;
 
 /// Our own commands; `dev` is the server's.
-pub(crate) const OWN: [&str; 11] = [
+pub(crate) const OWN: [&str; 12] = [
     "completion",
     "config",
     "consume",
@@ -33,6 +33,7 @@ pub(crate) const OWN: [&str; 11] = [
     "health",
     "man",
     "produce",
+    "rebalance",
     "status",
     "topic",
 ];

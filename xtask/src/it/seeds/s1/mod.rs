@@ -3,6 +3,7 @@
 mod alone;
 mod ask;
 mod others;
+mod remedies;
 mod second;
 
 use std::fs;
