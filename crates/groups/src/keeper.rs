@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_records::control::end_transaction_batch;
 use ottla_records::coordinator::{self, whole_batches};
+use ottla_records::ids::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use ottla_records::{Batch, BatchBuilder, ControlRecord, Decompressor, Moment, NewRecord, mutant};
 use uuid::Uuid;
 
-use crate::api::{Append, AppendId, Client, Effect, Marker, Notice, Request, Response, Token};
+use crate::api::{Append, AppendId, Client, Effect, Marker, Notice, Record, Request, Response, Token};
 use crate::config::Config;
 use crate::record::ReplayError;
 use crate::shard::{Logged, Shard};
@@ -297,23 +298,52 @@ impl Keeper {
         append: &Append,
         now: Moment,
     ) -> Result<(i64, i64), ErrorCode> {
-        let mut batch = BatchBuilder::new(0).leader_epoch(self.leader_epoch);
         let mut check = TransactionCheck::default();
+        let mut producer = None;
         if let Some(transaction) = append.transaction {
-            let producer = (transaction.producer_id, transaction.producer_epoch);
+            let of = (transaction.producer_id, transaction.producer_epoch);
             if let Some(Marker { commit, coordinator_epoch, transaction_version }) = transaction.marker {
                 check.version = transaction_version;
                 let (epoch, now_ms) = (self.leader_epoch, now.wall_ms);
-                let marker = end_transaction_batch(0, epoch, now_ms, producer, commit, coordinator_epoch);
+                let marker = end_transaction_batch(0, epoch, now_ms, of, commit, coordinator_epoch);
                 return journal.append(&marker, epoch, now_ms, check);
             }
             check.guard = transaction.guard;
-            // The sequence is Kafka's; nobody counts the batches of coordinators.
-            batch = batch.producer(producer.0, producer.1, 0).transactional(true);
+            producer = Some(of);
         }
-        for record in &append.records {
-            batch.append(&NewRecord::new(now.wall_ms, Some(&record.key), record.value.as_deref()));
-        }
-        journal.append(&batch.build(), self.leader_epoch, now.wall_ms, check)
+        let batch = batch(&append.records, self.leader_epoch, now.wall_ms, producer);
+        journal.append(&batch, self.leader_epoch, now.wall_ms, check)
+    }
+}
+
+/// The batch of coordinator records, of a transaction if it has a producer. The sequence is Kafka's, with a producer and
+/// without; nobody counts the batches of coordinators.
+fn batch(records: &[Record], leader_epoch: i32, wall_ms: i64, producer: Option<(i64, i16)>) -> Vec<u8> {
+    let (id, epoch) = producer.unwrap_or((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
+    let batch = BatchBuilder::new(0).leader_epoch(leader_epoch).producer(id, epoch, 0);
+    let mut batch = batch.transactional(producer.is_some());
+    for record in records {
+        batch.append(&NewRecord::new(wall_ms, Some(&record.key), record.value.as_deref()));
+    }
+    batch.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ottla_records::BatchIter;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_of_records_has_the_header_that_kafkas_coordinator_writes() {
+        let record = Record { key: Bytes::from_static(b"k"), value: None };
+        let header = |producer| {
+            let bytes = batch(std::slice::from_ref(&record), 7, 1000, producer);
+            let header = *BatchIter::new(&bytes).next().unwrap().unwrap().header();
+            (header.producer_id, header.producer_epoch, header.base_sequence, header.partition_leader_epoch)
+        };
+        assert_eq!(header(None), (-1, -1, 0, 7));
+        assert_eq!(header(Some((5, 2))), (5, 2, 0, 7));
     }
 }

@@ -582,6 +582,10 @@ fn features_change_only_as_far_as_every_node_and_dependency_allows() {
     assert!(text.contains("Local controller 1 only supports versions 0-1"), "{text}");
     let (_, text, _) = update(&mut cluster, "no.such.feature", 1, 1);
     assert!(text.contains("Local controller 1 does not support this feature."), "{text}");
+    let unknown = "The update failed for all features since the following feature had an error: Invalid update version 0 \
+                   for feature no.such.feature. Feature no.such.feature not found.";
+    let refused = (code(ErrorCode::InvalidUpdateVersion), unknown.to_owned(), None);
+    assert_eq!(update(&mut cluster, "no.such.feature", 0, 2), refused);
     assert_eq!(update(&mut cluster, "group.version", 0, 2).0, 0);
     assert_eq!(cluster.image().features.level("group.version"), 0);
     assert_eq!(update(&mut cluster, "kraft.version", 1, 1), (0, String::new(), Some(1)));

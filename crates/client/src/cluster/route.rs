@@ -272,7 +272,11 @@ impl Cluster {
             }
             let pause = self.pause(attempt);
             if now + pause >= until {
-                return Err(out_of_time::<R>(attempt, now - began, error));
+                // A call that no node could be given was not tried: so Java's client says, too.
+                return Err(match unreachable_since {
+                    Some(_) => no_node::<R>(error),
+                    None => out_of_time::<R>(attempt, now - began, error),
+                });
             }
             sleep(pause).await;
             if let Target::Coordinator(kind, key) = target {

@@ -156,8 +156,11 @@ impl View<'_> {
             KRAFT_VERSION => Ok(None),
             name => {
                 let version = proposed.get(METADATA_VERSION).copied().and_then(MetadataVersion::from_level);
-                let feature = Feature::named(name);
-                if let Some(reason) = feature.and_then(|feature| feature.unmet_dependency(level, version)) {
+                // Level 0 is what every node can run of a feature that it has never heard of.
+                let Some(feature) = Feature::named(name) else {
+                    return invalid(&format!("Feature {name} not found."));
+                };
+                if let Some(reason) = feature.unmet_dependency(level, version) {
                     return invalid(&reason);
                 }
                 Ok(Some(feature_level(name, level)))
