@@ -178,6 +178,8 @@ fn principals(found: &Found, option: &str) -> Result<Vec<(String, String)>, Stop
 fn decoded(hmac: &str) -> Result<Bytes, Stop> {
     STANDARD.decode(hmac).map(Bytes::from).map_err(|error| {
         let message = match error {
+            // One letter is too little for any byte, whichever it is.
+            _ if hmac.len() == 1 => "Input byte[] should at least have 2 bytes for base64 bytes".to_owned(),
             DecodeError::InvalidByte(_, byte) => format!("Illegal base64 character {byte:x}"),
             other => other.to_string(),
         };

@@ -134,10 +134,11 @@ async fn describe(cluster: &Cluster, ns: &Namespace, out: &mut Out) -> Result<()
         client_software_name: "ottla".into(),
         client_software_version: KAFKA_VERSION.into(),
     };
-    let mut answer = match ns.integer("node_id") {
-        Some(id) => cluster.node(id, &request).await?,
-        None => cluster.any(&request).await?,
+    let answer = match ns.integer("node_id") {
+        Some(id) => cluster.node(id, &request).await,
+        None => cluster.any(&request).await,
     };
+    let mut answer = answer.map_err(|error| Thrown::from(error).calling("describeFeatures"))?;
     Thrown::of_item(answer.error_code, None)?;
     answer.supported_features.sort_by(|a, b| a.name.cmp(&b.name));
     let epoch = answer.finalized_features_epoch;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use ottla_protocol::messages::list_groups_response::ListedGroup;
 
 use crate::args::jopt::{Found, Kind, Parser};
+use crate::consumer_groups::command::no_brokers;
 use crate::consumer_groups::server::{self, TYPES};
 use crate::runtime::{self, Out, Stop, Thrown};
 
@@ -71,8 +72,7 @@ fn groups(args: &[String], out: &mut Out) -> Result<(), Stop> {
     let server = found.value("bootstrap-server").unwrap_or_default();
     runtime::block_on(async {
         let done = async {
-            let cluster =
-                runtime::open(server, &properties).await.map_err(|thrown| thrown.calling("listGroups"))?;
+            let cluster = runtime::open(server, &properties).await.map_err(|thrown| no_brokers(&thrown))?;
             server::list(&cluster, &[], &[], None).await
         };
         let groups = done.await.map_err(|thrown| said(&thrown))?;

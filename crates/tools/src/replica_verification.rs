@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::args::jopt::{Kind, Parser};
+use crate::console_producer::options::valid_bootstrap;
 use crate::runtime::{self, Out, Stop};
 
 const ABOUT: &str = "Validate that all replicas for a set of topics have the same data.";
@@ -71,6 +72,7 @@ fn verify(args: &[String], out: &mut Out) -> Result<(), Stop> {
     p.check_required(&found, &["broker-list"])?;
     runtime::log("WARN", "This tool is deprecated and may be removed in a future major release.", LOGGER);
     let list = found.value("broker-list").unwrap_or_default();
+    valid_bootstrap(list).map_err(|why| p.usage(why))?;
     let topics = included(found.value("topics-include").unwrap_or_default())?;
     let integer = |name: &str| found.integer(name).unwrap_or_default();
     let wish = Wish { fetch_size: integer("fetch-size"), max_wait_ms: integer("max-wait-ms") };

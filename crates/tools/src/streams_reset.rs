@@ -167,7 +167,11 @@ impl Application<'_> {
                 "----Dry run displays the actions which will be performed when running Streams Reset Tool----"
             )?;
         }
-        let are_there = self.move_offsets(out).await?;
+        let moved = self.move_offsets(out).await;
+        if let Err(End::Thrown(_)) = moved {
+            eprintln!("ERROR: Resetting offsets failed.");
+        }
+        let are_there = moved?;
         self.delete_topics(out).await?;
         Ok(are_there)
     }
@@ -324,7 +328,7 @@ impl Application<'_> {
         } else if let Some(file) = found.value("from-file") {
             from_csv(&read(file)?)?
         } else if let Some(text) = found.value("to-datetime") {
-            return self.at_time(partitions, plan::date_time(text)?, out).await;
+            return self.at_time(partitions, plan::date_time(text).map_err(unwrapped)?, out).await;
         } else if let Some(text) = found.value("by-duration") {
             let then = reset::now_ms().saturating_sub(plan::duration_ms(text)?);
             return self.at_time(partitions, then, out).await;
@@ -407,10 +411,18 @@ impl Application<'_> {
 
 type Offsets = BTreeMap<TopicPartition, i64>;
 
+/// A text that is no time: what the tools of groups throw within another exception, this one throws as it is.
+fn unwrapped(thrown: Thrown) -> Thrown {
+    const PARSE: &str = "java.text.ParseException";
+    match thrown.message.strip_prefix(PARSE).and_then(|rest| rest.strip_prefix(": ")) {
+        Some(message) => Thrown::new(PARSE, message).caused(&thrown.causes),
+        None => thrown,
+    }
+}
+
 fn read(file: &str) -> Result<String, Thrown> {
     std::fs::read_to_string(file).map_err(|error| {
-        eprintln!("ERROR: Resetting offsets failed.");
-        Thrown::new("java.nio.file.NoSuchFileException", file)
+        Thrown::new("java.io.IOException", format!("Unable to read file {file}"))
             .caused(&format!("    cause: {error}\n    next: check the path given with --from-file"))
     })
 }

@@ -47,13 +47,30 @@ impl Command {
         let server = found.value("bootstrap-server").unwrap_or_default();
         runtime::block_on(async {
             let done = async {
-                let call = if found.has("list") { "listGroups" } else { "findCoordinator" };
                 let cluster = runtime::open(server, &properties).await;
-                let cluster = cluster.map_err(|thrown| executed(thrown.calling(call)))?;
+                let cluster = cluster.map_err(|thrown| self.unreached(thrown, found))?;
                 act(&cluster).await
             };
             done.await.map_err(|failure| self.stop(failure, parser))
         })
+    }
+
+    /// A cluster that does not answer, in the words of the call for which it was needed.
+    fn unreached(&self, thrown: Thrown, found: &Found) -> Thrown {
+        if thrown.class.ends_with("ConfigException") {
+            let causes = thrown.text();
+            return Thrown::new(KAFKA_EXCEPTION, "Failed to create new KafkaAdminClient").caused(&causes);
+        }
+        if found.has("list") || found.has("all-groups") {
+            let named = found.has("state") || found.has("type");
+            return if named { executed(no_brokers(&thrown)) } else { rethrown(no_brokers(&thrown)) };
+        }
+        // What the first call of each action is named.
+        let call = match (self.kind, found.has("delete")) {
+            (_, true) => "deleteConsumerGroups(api=FIND_COORDINATOR)".to_owned(),
+            (kind, _) => format!("describe{}Groups(api=FIND_COORDINATOR)", capital(kind)),
+        };
+        executed(thrown.calling(&call))
     }
 
     /// An error on standard output, as these tools say it. Kafka ends with 0 all the same; here it is 1.
@@ -74,6 +91,18 @@ impl Command {
             Failure::Stop(stop) => stop,
         }
     }
+}
+
+const KAFKA_EXCEPTION: &str = "org.apache.kafka.common.KafkaException";
+
+/// What ListGroups says, which asks every broker and therefore for the brokers first, when there is none.
+pub(crate) fn no_brokers(thrown: &Thrown) -> Thrown {
+    Thrown::new(KAFKA_EXCEPTION, "Failed to find brokers to send ListGroups").caused(&thrown.causes)
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 /// The groups of one type, as ListGroups spells it, in `states` or in any.

@@ -54,7 +54,9 @@ impl Thrown {
 
     /// Names the call for which no node was found, as Kafka's admin client does.
     pub fn calling(mut self, call: &str) -> Thrown {
-        if self.message.ends_with("a node assignment.") {
+        const FOR_A_NODE: &str = "a node assignment.";
+        if let Some(at) = self.message.find(FOR_A_NODE) {
+            self.message.truncate(at + FOR_A_NODE.len());
             self.message = format!("{} Call: {call}", self.message);
         }
         self

@@ -196,6 +196,8 @@ pub(crate) fn deletions(
         results.iter().filter(|(_, result)| result.is_ok()).map(|(name, _)| format!("'{name}'")).collect();
     let done = done.join(", ");
     if results.iter().all(|(_, result)| result.is_ok()) {
+        // The tool of streams groups quotes the list, not the names in it.
+        let done = if done.is_empty() && kind == "streams" { "''" } else { &done };
         writeln!(out, "Deletion of requested {kind} groups ({done}) was successful.")?;
         return Ok(());
     }

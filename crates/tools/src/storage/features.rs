@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use ottla_metadata::MetadataVersion;
+use ottla_metadata::decide::Bootstrap;
 use ottla_metadata::features::{Feature, METADATA_VERSION};
+use ottla_protocol::metadata_records::MetadataRecord;
 
 use super::arguments;
 use crate::features::{AS_LISTED, supported_releases};
@@ -28,6 +30,26 @@ pub(super) fn parse_level(text: &str) -> Result<(String, i16), String> {
         format!("Can't parse feature=level string {text}: unable to parse {level} as a short.")
     })?;
     Ok((name.trim().to_owned(), level))
+}
+
+/// The records a cluster begins with, as Kafka's `BootstrapMetadata` prints itself.
+pub(super) fn told(bootstrap: &Bootstrap) -> String {
+    let record = |(record, version): &(MetadataRecord, i16)| {
+        let text = match record {
+            MetadataRecord::FeatureLevelRecord(level) => {
+                format!("FeatureLevelRecord(name='{}', featureLevel={})", level.name, level.feature_level)
+            }
+            // Formatting writes no other kind.
+            other => format!("{}(...)", other.name()),
+        };
+        format!("ApiMessageAndVersion({text} at version {version})")
+    };
+    let records: Vec<String> = bootstrap.records().iter().map(record).collect();
+    format!(
+        "BootstrapMetadata(records=[{}], metadataVersionLevel={}, source=format command)",
+        records.join(", "),
+        bootstrap.version().level()
+    )
 }
 
 pub(super) fn version_mapping(wanted: &arguments::VersionMapping) -> Result<ExitCode, String> {
@@ -73,4 +95,21 @@ pub(super) fn dependencies(wanted: &arguments::FeatureDependencies) -> Result<Ex
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_records_are_told_in_kafkas_words() {
+        let levels = [("group.version".to_owned(), 1), ("kraft.version".to_owned(), 1)].into();
+        let version = MetadataVersion::from_level(29).unwrap();
+        assert_eq!(
+            told(&Bootstrap::new(version, &levels)),
+            "BootstrapMetadata(records=[ApiMessageAndVersion(FeatureLevelRecord(name='metadata.version', featureLevel=29) \
+             at version 0), ApiMessageAndVersion(FeatureLevelRecord(name='group.version', featureLevel=1) at version 0)], \
+             metadataVersionLevel=29, source=format command)"
+        );
+    }
 }

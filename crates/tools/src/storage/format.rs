@@ -220,6 +220,7 @@ pub(super) fn run(wanted: &arguments::Format) -> Result<ExitCode, String> {
         println!("All of the log directories are already formatted.");
         return Ok(ExitCode::SUCCESS);
     }
+    println!("Bootstrap metadata: {}", feature_flags::told(&plan.bootstrap));
     for one in &formatted {
         println!(
             "Formatting {} {} with {METADATA_VERSION} {}.",

@@ -22,12 +22,13 @@ pub(super) async fn reset(
     let mut done: BTreeMap<String, Vec<(TopicPartition, i64)>> = BTreeMap::new();
     let mut has_failed = false;
     for name in command::names(cluster, OF, found).await? {
-        let state = match described(cluster, &name).await {
-            Ok((group, _)) => group.group_state,
-            Err(thrown) if thrown.class == exception::class(ErrorCode::GroupIdNotFound) => "Dead".to_owned(),
+        let group = match described(cluster, &name).await {
+            Ok((group, _)) => Some(group),
+            Err(thrown) if thrown.class == exception::class(ErrorCode::GroupIdNotFound) => None,
             Err(thrown) => return Err(rethrown(thrown).into()),
         };
-        if !matches!(state.as_str(), "Empty" | "Dead") {
+        let state = group.as_ref().map_or("Dead", |group| group.group_state.as_str());
+        if !matches!(state, "Empty" | "Dead") {
             let line = format!(
                 "Assignments can only be reset if the group '{name}' is inactive, but the current state is {state}."
             );
@@ -42,7 +43,8 @@ pub(super) async fn reset(
             if !targets.is_empty() {
                 groups::reset::commit(cluster, &name, &targets, Default::default()).await?;
             }
-            has_failed |= !delete_internal(cluster, found, &name, out).await?;
+            // A group that nobody knows has no topics of its own: nothing is deleted in its name.
+            has_failed |= group.is_some() && !delete_internal(cluster, found, &name, out).await?;
         }
         done.insert(name, plan::java_order(targets.into_iter().collect()));
     }

@@ -184,7 +184,7 @@ fn options(args: &[String], out: &mut Out) -> Result<Options, Stop> {
              --command-config instead.",
         );
     }
-    let mut properties = runtime::properties(old.or(new))?;
+    let mut properties = super::properties(&p, old.or(new))?;
     let protocol = ns.text("groupProtocol").unwrap_or("classic").to_uppercase();
     properties.set("group.protocol", &protocol);
     match protocol.as_str() {

@@ -166,7 +166,7 @@ fn options(args: &[String], out: &mut Out) -> Result<Options, Stop> {
     // What failed is told, not tried again.
     properties.set("retries", "0");
     if let Some(file) = old.or(new) {
-        properties.extend(&runtime::properties(Some(file))?);
+        properties.extend(&super::properties(&p, Some(file))?);
     }
     let bootstrap = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
     Ok(Options {
