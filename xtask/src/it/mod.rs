@@ -4,6 +4,7 @@
 pub mod batch;
 mod batches;
 pub mod cluster;
+mod completions;
 mod dev;
 mod directories;
 mod frames;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Background, LIMIT, good, own_config, refused, say, scratch, script};
+use super::{Background, LIMIT, completions, good, own_config, refused, say, scratch, script};
 use crate::server::{CLUSTER, free_ports};
 use crate::tally::Tally;
 use crate::{dist, frame, machine, process};
@@ -19,6 +19,7 @@ use crate::{dist, frame, machine, process};
 pub fn run(tally: &mut Tally) -> Result<()> {
     tally.check("dist --deb: every package is what its sums say", sums);
     tally.check("the Debian package: fields, files, sums; what it installs runs", debian);
+    tally.check("completions: what bash, zsh and fish offer on a line", completions::offered);
     tally.check("the units are what systemd takes, and may start what they name", units);
     tally.check("Type=notify: READY=1 when clients are served, STOPPING=1 at SIGTERM", notifies);
     tally.check("container: variables, the same directory again, another cluster's", variables);

@@ -41,6 +41,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("kafka-share-consumer-perf-test", "org.apache.kafka.tools.ShareConsumerPerformance"),
     ("kafka-share-groups", "org.apache.kafka.tools.consumer.group.ShareGroupCommand"),
     ("kafka-storage", "kafka.tools.StorageTool"),
+    ("kafka-streams-application-reset", "org.apache.kafka.tools.StreamsResetter"),
     ("kafka-streams-groups", "org.apache.kafka.tools.streams.StreamsGroupCommand"),
     ("kafka-topics", "org.apache.kafka.tools.TopicCommand"),
     ("kafka-transactions", "org.apache.kafka.tools.TransactionsCommand"),

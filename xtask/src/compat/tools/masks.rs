@@ -11,7 +11,7 @@
 //! | `crc: {crc}` | the checksum of a batch, which depends on its time |
 //! | `Epoch: {epoch}` | the end of the metadata log where `kafka-features` tells it |
 //! | `{number}` | where the invocation says `figures`, every number |
-//! | (shortened) | `Exception in thread "main" joptsimple.X: ` before a misuse of flags; blanks where the invocation says `figures` |
+//! | (shortened) | `Exception in thread "main" joptsimple.X: ` before a misuse of flags; blanks where the invocation says `figures` and where a group has a random number |
 //! | (left out) | log4j's lines, `[{time}] LEVEL ...`; a Java stack trace behind its first line |
 
 /// What a way's own world is called in its outputs.
@@ -27,12 +27,13 @@ pub fn lines(text: &str, own: &Own, figures: bool) -> Vec<String> {
         text = text.replace(from.as_str(), to);
     }
     let masked = tokens(&times(&text));
+    // A random number's length shows in the widths of columns.
+    let drawn = masked.contains("-consumer-{n}");
     without_logs(&masked)
         .into_iter()
         .filter(|line| !is_trace(line))
         .map(|line| if figures { numbers(line) } else { line.to_owned() })
-        // A random number's length shows in the blanks behind it.
-        .map(|line| if line.contains("-consumer-{n}") { line.trim_end().to_owned() } else { line })
+        .map(|line| if drawn { line.split_whitespace().collect::<Vec<_>>().join(" ") } else { line })
         .map(|line| match line.strip_prefix("Exception in thread \"main\" joptsimple.") {
             Some(misuse) => misuse.split_once(": ").map_or_else(|| line.clone(), |(_, said)| said.to_owned()),
             None => line,

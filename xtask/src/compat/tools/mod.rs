@@ -29,6 +29,9 @@ use way::{Apache, WAYS, World};
 
 /// The invocations of every tool, in the order in which they are judged.
 const SCRIPTS: &[&str] = &[
+    // First those that show what the group coordinator has written: later, clients of both kinds have their own part in it.
+    include_str!("invocations/dump_log.txt"),
+    include_str!("invocations/console_offsets.txt"),
     include_str!("invocations/topics.txt"),
     include_str!("invocations/configs.txt"),
     include_str!("invocations/console_producer.txt"),
@@ -43,7 +46,6 @@ const SCRIPTS: &[&str] = &[
     include_str!("invocations/broker_api_versions.txt"),
     include_str!("invocations/leader_election.txt"),
     include_str!("invocations/reassign_partitions.txt"),
-    include_str!("invocations/dump_log.txt"),
     include_str!("invocations/storage.txt"),
     include_str!("invocations/perf.txt"),
     include_str!("invocations/e2e.txt"),
@@ -53,9 +55,18 @@ const SCRIPTS: &[&str] = &[
     include_str!("invocations/metadata_shell.txt"),
     include_str!("invocations/consumer_perf.txt"),
     include_str!("invocations/console_consumer.txt"),
+    // Before other tools make share groups on nodes that serve them.
+    include_str!("invocations/share_groups.txt"),
+    include_str!("invocations/streams_groups.txt"),
     include_str!("invocations/console_share_consumer.txt"),
     include_str!("invocations/share_consumer_perf.txt"),
     include_str!("invocations/verifiable_share_consumer.txt"),
+    include_str!("invocations/acls.txt"),
+    include_str!("invocations/delegation_tokens.txt"),
+    include_str!("invocations/transactions.txt"),
+    include_str!("invocations/replica_verification.txt"),
+    include_str!("invocations/streams_application_reset.txt"),
+    include_str!("invocations/server_start.txt"),
 ];
 
 /// Which tools, and which of their invocations.
@@ -136,7 +147,8 @@ struct Count {
 impl Judge<'_> {
     /// Prepares, runs and compares everything of one tool.
     fn tool(&mut self, script: &Script) -> Result<()> {
-        let mut transcript = File::create(self.place.join(format!("{}.txt", script.tool)))?;
+        let name = script.again.as_ref().map(|again| format!("-{again}")).unwrap_or_default();
+        let mut transcript = File::create(self.place.join(format!("{}{name}.txt", script.tool)))?;
         let mut count = Count::default();
         let flags = self.helps(script, &mut count, &mut transcript)?;
         for step in &script.steps {
@@ -151,6 +163,7 @@ impl Judge<'_> {
                         world.setup(tool, words, input, capture.as_ref())?;
                     }
                 }
+                Step::Apache { tool, words } => self.apache(tool, words)?,
                 Step::Copy { from, to } => {
                     for world in &self.worlds {
                         world.copy(from, to)?;
@@ -178,9 +191,21 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// Apache's tool in every way's world, all at the same time.
+    fn apache(&self, tool: &str, words: &[String]) -> Result<()> {
+        thread::scope(|scope| {
+            let running: Vec<_> = self
+                .worlds
+                .iter()
+                .map(|world| scope.spawn(move || world.apache(tool, words, self.jvm)))
+                .collect();
+            running.into_iter().try_for_each(|way| way.join().map_err(|_| anyhow!("a step broke off"))?)
+        })
+    }
+
     /// The help of the tool and of each of its commands, judged as invocations; returns the flags that none uses.
     fn helps(&mut self, script: &Script, count: &mut Count, transcript: &mut File) -> Result<Vec<String>> {
-        if self.choice.only.is_some() {
+        if self.choice.only.is_some() || script.again.is_some() {
             return Ok(Vec::new());
         }
         let runs: Vec<&[String]> = script
@@ -218,7 +243,7 @@ impl Judge<'_> {
         count: &mut Count,
         transcript: &mut File,
     ) -> Result<Outcome> {
-        let apache = &Apache { jvm: self.jvm, jars: self.jars, process: script.process };
+        let apache = &Apache { jvm: self.jvm, jars: self.jars, process: script.process, tries: script.tries };
         let answers: Vec<Result<way::Answer>> = thread::scope(|scope| {
             let running: Vec<_> = self
                 .worlds

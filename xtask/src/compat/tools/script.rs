@@ -1,10 +1,12 @@
 //! The invocations of a tool, as a text: one directive a line. `tool NAME` comes first, `as a process` says that it cannot
-//! live in the judge's JVM, `help WORDS` that its help is asked for with other words than `--help`. Then, in the order in which they happen in every way's cluster:
+//! live in the judge's JVM, `tries N SECONDS` that Apache's process may get stuck: after so many seconds it is
+//! killed and started again, N times at most, `again NAME` that another script judges the help and the flags of the same tool, `help WORDS` that its help is asked for with other words than `--help`. Then, in the order in which they happen in every way's cluster:
 //!
 //! ```text
 //! file NAME                 a file in {dir}; its lines follow as `| text`
 //! setup TOOL WORDS          our tool, the same in every way; it must succeed. `< text` lines are its input
 //! capture NAME AFTER TOOL WORDS   as setup; the word that follows AFTER in its output becomes {NAME}
+//! apache TOOL WORDS         Apache's tool, the same in every way; what becomes of it is not judged
 //! copy FROM TO              a copy of a file, below {dir}
 //! pause MS                  what the nodes do by themselves gets its time
 //! run WORDS                 an invocation that is judged. `< text` lines are its input
@@ -32,6 +34,10 @@ pub struct Script {
     pub help: String,
     /// Apache's tool gets a process of its own each time.
     pub process: bool,
+    /// Another script of the same tool judges its help and flags; what this one is called beside it.
+    pub again: Option<String>,
+    /// How often Apache's process is started until it ends, and how long it may take.
+    pub tries: Option<(usize, Duration)>,
     pub steps: Vec<Step>,
 }
 
@@ -39,6 +45,7 @@ pub struct Script {
 pub enum Step {
     File { name: String, text: String },
     Setup { tool: String, words: Vec<String>, input: String, capture: Option<(String, String)> },
+    Apache { tool: String, words: Vec<String> },
     Copy { from: String, to: String },
     Pause(Duration),
     Run(Run),
@@ -72,8 +79,14 @@ impl Run {
 
 /// Reads a script.
 pub fn parse(text: &str) -> Result<Script> {
-    let mut script =
-        Script { tool: String::new(), help: "--help".to_owned(), process: false, steps: Vec::new() };
+    let mut script = Script {
+        tool: String::new(),
+        help: "--help".to_owned(),
+        process: false,
+        again: None,
+        tries: None,
+        steps: Vec::new(),
+    };
     for (number, line) in text.lines().enumerate() {
         directive(&mut script, line).with_context(|| format!("line {}: {line}", number + 1))?;
     }
@@ -100,6 +113,11 @@ fn directive(script: &mut Script, line: &str) -> Result<()> {
         "tool" => rest.clone_into(&mut script.tool),
         "help" => rest.clone_into(&mut script.help),
         "as" => script.process = true,
+        "tries" => {
+            let (tries, seconds) = rest.split_once(' ').context("tries N SECONDS")?;
+            script.tries = Some((tries.parse()?, Duration::from_secs(seconds.parse()?)));
+        }
+        "again" => script.again = Some(rest.to_owned()),
         "file" => script.steps.push(Step::File { name: rest.to_owned(), text: String::new() }),
         "|" => match script.steps.last_mut() {
             Some(Step::File { text, .. }) => {
@@ -121,6 +139,12 @@ fn directive(script: &mut Script, line: &str) -> Result<()> {
             ensure!(!words.is_empty(), "which tool?");
             let tool = words.remove(0);
             script.steps.push(Step::Setup { tool, words, input: String::new(), capture });
+        }
+        "apache" => {
+            let mut words = split(rest)?;
+            ensure!(!words.is_empty(), "which tool?");
+            let tool = words.remove(0);
+            script.steps.push(Step::Apache { tool, words });
         }
         "copy" => {
             let (from, to) = rest.split_once(' ').context("copy FROM TO")?;

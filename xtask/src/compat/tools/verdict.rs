@@ -1,6 +1,6 @@
 //! Two outputs beside each other: as lines, their difference, and what the list of expected differences says of it.
 
-use super::expected::{EXPECTED, Expected, Side, What};
+use super::expected::{self, Expected, Side, What};
 use super::way::Way;
 use crate::server::System;
 
@@ -32,18 +32,20 @@ pub enum Verdict {
     Unlisted(Vec<String>),
 }
 
-/// Which patterns of [`EXPECTED`] matched something: by entry and pattern.
+/// Which patterns of [`expected::all`] matched something: by entry and pattern.
 pub struct Used(Vec<Vec<bool>>);
 
 impl Used {
     pub fn new() -> Used {
-        Used(EXPECTED.iter().map(|entry| vec![false; entry.patterns().len().max(1)]).collect())
+        Used(expected::all().map(|entry| vec![false; entry.patterns().len().max(1)]).collect())
     }
 
     /// What matched nothing, of the tools that `ran` says were judged in full.
     pub fn stale(&self, ran: impl Fn(&str) -> bool) -> Vec<String> {
         let mut stale = Vec::new();
-        for (entry, used) in EXPECTED.iter().zip(&self.0).filter(|(entry, _)| ran(entry.tool)) {
+        let must = |entry: &Expected| !matches!(entry.what, What::Drawn(_) | What::DrawnOrder);
+        for (entry, used) in expected::all().zip(&self.0).filter(|(entry, _)| ran(entry.tool) && must(entry))
+        {
             for (n, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
                 let what = entry.patterns().get(n).copied().unwrap_or("the whole entry");
                 stale.push(format!("{} `{}`: nothing matches {what}", entry.tool, entry.run));
@@ -65,7 +67,7 @@ pub fn judge(
     let (mut reference, mut other) = (reference.clone(), other.clone());
     let mut reasons = Vec::new();
     let applying: Vec<(usize, &Expected)> =
-        EXPECTED.iter().enumerate().filter(|(_, entry)| entry.applies(tool, run, way)).collect();
+        expected::all().enumerate().filter(|(_, entry)| entry.applies(tool, run, way)).collect();
     if reference == other {
         return Verdict::Equal;
     }
@@ -104,7 +106,7 @@ pub fn judge(
 /// Applies an entry that is not about single lines; whether it changed anything.
 fn rewrite(entry: &Expected, reference: &mut Outcome, other: &mut Outcome) -> bool {
     match entry.what {
-        What::Lines(_) => false,
+        What::Lines(_) | What::Drawn(_) => false,
         What::HelpOnStdout => {
             // The same text, on the other stream and with the other code.
             let moves = other.err.is_empty() && other.code == Some(0) && reference.code == Some(1);
@@ -115,7 +117,7 @@ fn rewrite(entry: &Expected, reference: &mut Outcome, other: &mut Outcome) -> bo
             }
             moves
         }
-        What::Order => {
+        What::Order | What::DrawnOrder => {
             // Objects of JSON that stand in one line have their order, too.
             let sorted = |lines: &[String]| {
                 let pieces = lines.iter().flat_map(|line| line.split(['{', '}']));
@@ -136,7 +138,7 @@ fn rewrite(entry: &Expected, reference: &mut Outcome, other: &mut Outcome) -> bo
 impl Expected {
     fn patterns(&self) -> &'static [&'static str] {
         match self.what {
-            What::Lines(patterns) => patterns,
+            What::Lines(patterns) | What::Drawn(patterns) => patterns,
             _ => &[],
         }
     }
@@ -146,6 +148,8 @@ impl Expected {
             Side::Tool => way.tool == System::Ottla,
             Side::Server => way.node == System::Ottla,
             Side::Both => way.tool == System::Ottla && way.node == System::Ottla,
+            Side::Theirs => way.tool == System::Apache && way.node == System::Ottla,
+            Side::Any => true,
         };
         side && matches(self.tool, tool) && matches(self.run, run)
     }
