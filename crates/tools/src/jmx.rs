@@ -12,6 +12,8 @@ const INSTEAD: &str = "kafka-jmx reads the management beans of a Java virtual ma
       the active controller, lag of controllers ottla status, kafka-metadata-quorum describe --replication
       lag of consumers                          kafka-consumer-groups --describe --group GROUP
       sizes of logs                             kafka-log-dirs --describe
+      everything that Prometheus scrapes        /metrics of each node, at the address in its log (http://127.0.0.1:8781/metrics
+                                                for node 1, unless ottla.ops.listener says another)
       clients' own beans                        the JMX port of the client's Java process, with Apache Kafka's kafka-jmx";
 
 /// Runs the tool.
