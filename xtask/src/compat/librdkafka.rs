@@ -21,8 +21,7 @@ use crate::server::{self, Server, Site, System};
 use suite::{Suite, Unit, Verdict};
 
 /// What a test is about that has an issue of its own, by the beginning of the test's name.
-const LATER: [(&str, &str); 18] = [
-    ("0061_consumer_lag/lag with transactions", "transactions"),
+const LATER: [(&str, &str); 13] = [
     ("0077_compaction", "compaction"),
     ("0081_admin/do_test_CreateAcls", "ACLs"),
     ("0081_admin/do_test_DescribeAcls", "ACLs"),
@@ -30,15 +29,11 @@ const LATER: [(&str, &str); 18] = [
     ("0081_admin/do_test_DescribeConsumerGroups_with_authorized_ops", "SASL"),
     ("0081_admin/do_test_UserScramCredentials", "SASL"),
     ("0097_ssl_verify", "TLS"),
-    ("0098_consumer_txn", "transactions"),
     ("0101_fetch_from_follower", "several brokers"),
-    ("0103_transactions", "transactions"),
     ("0109_auto_create_topics", "ACLs"),
     ("0115_producer_auth", "ACLs"),
     ("0119_consumer_auth", "ACLs"),
     ("0126_oauthbearer_oidc", "SASL"),
-    ("0129_fetch_aborted_msgs", "transactions"),
-    ("0137_barrier_batch_consume/do_test_consume_batch_control_msgs", "transactions"),
     ("0142_reauthentication", "SASL"),
 ];
 

@@ -105,6 +105,10 @@ impl State {
             }
             bytes += size;
             let batch = slot.queue.pop_front().expect("CLIENT-22 the queue has a first batch");
+            // With a transaction's end comes another epoch, and sequences that begin anew.
+            if settings.transactional_id.is_some() && slot.identity != self.identity {
+                slot.identity = None;
+            }
             let stamp = if settings.idempotent { slot.stamp(&batch, self.identity) } else { Stamp::NONE };
             slot.in_flight.push((batch.number, batch.done.clone()));
             leaving.push(Leaving { topic, partition, batch, stamp });

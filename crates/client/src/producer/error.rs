@@ -107,6 +107,9 @@ pub enum ProducerError {
     /// The producer was closed before the record was delivered.
     #[error("Producer is closed forcefully.")]
     Closed,
+    /// Transactions come in their order: the producer is made the one of its id, then each begins and ends.
+    #[error("{0}")]
+    NoTransaction(&'static str),
     /// Something that this release does not do.
     #[error("{0}")]
     NotServed(String),
@@ -127,6 +130,7 @@ impl ProducerError {
             | ProducerError::Expired { .. } => "org.apache.kafka.common.errors.TimeoutException",
             ProducerError::NoMemory { .. } => "org.apache.kafka.clients.producer.BufferExhaustedException",
             ProducerError::Rejected { code, .. } => exception::class(*code),
+            ProducerError::NoTransaction(_) => "java.lang.IllegalStateException",
             ProducerError::Closed => "org.apache.kafka.common.KafkaException",
             ProducerError::NotServed(_) => exception::class(ErrorCode::UnsupportedVersion),
         };

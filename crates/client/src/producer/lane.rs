@@ -85,7 +85,7 @@ impl Shared {
             });
         }
         ProduceRequest {
-            transactional_id: None,
+            transactional_id: self.settings.transactional_id.clone(),
             acks: self.settings.acks,
             timeout_ms: self.settings.request_timeout.as_millis() as i32,
             topic_data: topics.into_values().collect(),
@@ -155,14 +155,14 @@ impl Shared {
         let place = Place { base_offset: told.base_offset, append_time: told.log_append_time_ms };
         let code = ErrorCode::from_i16(told.error_code).unwrap_or(ErrorCode::UnknownServerError);
         let (topic, partition) = (leaving.topic, leaving.partition);
+        // In a transaction nothing is mended: it is aborted.
+        let mends = self.settings.idempotent && self.settings.transactional_id.is_none();
         let again = |stale, at_once| Failure::Again { why: code.name().to_owned(), stale, at_once };
         match code {
             ErrorCode::None => Ok(place),
             // It was written by an attempt whose answer was lost.
             ErrorCode::DuplicateSequenceNumber => Ok(Place { base_offset: -1, append_time: -1 }),
-            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId
-                if self.settings.idempotent =>
-            {
+            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if mends => {
                 let mut state = self.state.lock();
                 let slot = &state.topics[topic].partitions[partition];
                 let first = slot.in_flight.iter().all(|(number, _)| *number >= leaving.batch.number)
@@ -172,7 +172,7 @@ impl Shared {
                 }
                 Err(again(false, first))
             }
-            ErrorCode::InvalidProducerEpoch if self.settings.idempotent => {
+            ErrorCode::InvalidProducerEpoch if mends => {
                 let mut state = self.state.lock();
                 state.restart(topic, partition);
                 state.identity = None;

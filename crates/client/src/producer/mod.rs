@@ -12,6 +12,7 @@ mod partitioner;
 mod sender;
 mod settings;
 mod state;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;

@@ -61,7 +61,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 impl Shared {
     fn wants_identity(&self) -> bool {
         let state = self.state.lock();
-        self.settings.idempotent && state.identity.is_none() && !state.active.is_empty()
+        let asks = self.settings.idempotent && self.settings.transactional_id.is_none();
+        asks && state.identity.is_none() && !state.active.is_empty()
     }
 
     /// Asks for a producer id until there is one (KIP-98). Batches grow old meanwhile.

@@ -30,15 +30,13 @@ pub(super) struct Settings {
     pub(super) ignore_keys: bool,
     pub(super) adaptive: bool,
     pub(super) round_robin: bool,
+    pub(super) transactional_id: Option<String>,
+    pub(super) transaction_timeout_ms: i32,
 }
 
 impl Settings {
     pub(super) fn new(properties: &Properties) -> Result<Settings, ProducerError> {
         properties.check(Role::Producer)?;
-        if properties.optional("transactional.id").is_some() {
-            let text = "transactional.id: transactions are not served by this client yet";
-            return Err(ProducerError::NotServed(text.to_owned()));
-        }
         let acks = match properties.text("acks") {
             "all" | "-1" => -1,
             "0" => 0,
@@ -59,9 +57,16 @@ impl Settings {
                 return Err(conflict(text));
             }
         };
+        let transactional_id = properties.optional("transactional.id").map(str::to_owned);
+        let idempotent = idempotent(properties, acks, retries, in_flight)?;
+        if transactional_id.is_some() && !idempotent {
+            return Err(conflict("Cannot set a transactional.id without also enabling idempotence."));
+        }
         Ok(Settings {
             acks,
-            idempotent: idempotent(properties, acks, retries, in_flight)?,
+            idempotent,
+            transactional_id,
+            transaction_timeout_ms: properties.int("transaction.timeout.ms")?,
             linger,
             batch_size: properties.int("batch.size")?.max(1) as usize,
             memory: usize::try_from(properties.long("buffer.memory")?).unwrap_or(usize::MAX),
@@ -176,7 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn transactions_are_answered_clearly() {
-        assert!(with(&[("transactional.id", "t")]).err().unwrap().contains("not served"));
+    fn transactions_need_idempotence() {
+        let settings = with(&[("transactional.id", "t"), ("transaction.timeout.ms", "7")]).unwrap();
+        assert_eq!((settings.transactional_id.as_deref(), settings.transaction_timeout_ms), (Some("t"), 7));
+        let error = with(&[("transactional.id", "t"), ("acks", "1")]).err().unwrap();
+        assert_eq!(error, "Cannot set a transactional.id without also enabling idempotence.");
     }
 }

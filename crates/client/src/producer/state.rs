@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Body, Done, Sent};
 use super::partitioner::{self, Sticky};
 use super::settings::Settings;
+use super::transaction::Stage;
 use super::{ProducerError, ToSend};
 
 /// Ids of a producer (KIP-98).
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub(super) active: VecDeque<(usize, usize)>,
     pub(super) in_flight: HashMap<i32, usize>,
     pub(super) identity: Option<Identity>,
+    /// For producers with a transactional id.
+    pub(super) stage: Stage,
     pub(super) memory_used: usize,
     /// Callers that wait for memory, or for everything to be sent: no batch lingers meanwhile.
     pub(super) hurried: usize,
@@ -79,6 +82,7 @@ impl State {
             active: VecDeque::new(),
             in_flight: HashMap::new(),
             identity: None,
+            stage: Stage::Unknown,
             memory_used: 0,
             hurried: 0,
             closed: false,
@@ -114,6 +118,9 @@ impl State {
     ) -> Taken {
         if self.closed {
             return Taken::No(ProducerError::Closed);
+        }
+        if settings.transactional_id.is_some() && !matches!(self.stage, Stage::Open { .. }) {
+            return Taken::No(ProducerError::NoTransaction("no transaction is open to send records in"));
         }
         let random = self.random();
         let Some(&at) = self.names.get(record.topic) else { return Taken::UnknownTopic };
@@ -161,6 +168,9 @@ impl State {
             topic.sticky.took(size, ended, settings.batch_size);
         }
         self.stats.records += 1;
+        if let Stage::Open { has_records, .. } = &mut self.stage {
+            *has_records = true;
+        }
         Taken::Yes { sent, ended, wake }
     }
 
@@ -171,6 +181,11 @@ impl State {
 
     /// Asks for the partition's sequences to begin anew; the first to ask in an epoch ends it for everyone.
     pub(super) fn restart(&mut self, topic: usize, partition: usize) {
+        if let Stage::Open { is_doomed, .. } = &mut self.stage {
+            // Its coordinator gives epochs, with the transaction's end.
+            *is_doomed = true;
+            return;
+        }
         let partition = &mut self.topics[topic].partitions[partition];
         partition.restart = true;
         if partition.identity.is_some() && partition.identity == self.identity {
@@ -267,7 +282,9 @@ impl Partition {
     }
 
     fn open(&mut self, memory: usize, settings: &Settings, now: Instant) {
-        let mut builder = BatchBuilder::new(0).compression(settings.compression, settings.level);
+        let mut builder = BatchBuilder::new(0)
+            .compression(settings.compression, settings.level)
+            .transactional(settings.transactional_id.is_some());
         builder.reserve(memory - HEADER_SIZE.min(memory));
         self.queue.push_back(Batch {
             number: self.next_number,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ottla_client::{Producer, ProducerError, Properties, Sent, ToSend};
+use ottla_records::uuid_text;
 
 use super::now_ms;
 use super::stats::Stats;
@@ -15,6 +16,9 @@ use super::throttle::Throttle;
 use crate::args::argparse::{Arg, Kind, Namespace, Parser};
 use crate::clients::{self, Signals};
 use crate::runtime::{self, Out, Stop};
+
+/// How long a transaction is open if nothing is said, in milliseconds.
+const TRANSACTION_MS: i64 = 3_000;
 
 /// Runs the tool.
 pub fn run(args: &[OsString]) -> ExitCode {
@@ -220,6 +224,8 @@ struct Options {
     properties: Properties,
     bootstrap: String,
     metrics: bool,
+    /// How long a transaction is open, where records are sent in transactions.
+    transaction: Option<Duration>,
 }
 
 /// What is in the records.
@@ -285,13 +291,14 @@ fn options(args: &[String], out: &mut Out) -> Result<Options, Stop> {
         (None, Some(size)) => Payload::Random(size as usize),
         (None, None) => Payload::Counting,
     };
-    let properties = properties(&ns)?;
-    if duration.is_some() || properties.get("transactional.id").is_some() {
-        return Err(Stop::error(
-            "org.apache.kafka.common.errors.UnsupportedVersionException: transactions are not served by this release yet",
-        )
-        .and_err("    next: leave out --transactional-id, --transaction-duration-ms and transactional.id"));
+    let mut properties = properties(&ns)?;
+    if duration.is_some() {
+        let id = format!("performance-producer-{}", uuid_text::encode(&uuid_text::random()));
+        properties.set_default("transactional.id", &id);
     }
+    let is_transactional = properties.get("transactional.id").is_some_and(|id| !id.is_empty());
+    let transaction =
+        is_transactional.then(|| Duration::from_millis(duration.unwrap_or(TRANSACTION_MS).unsigned_abs()));
     let Some(bootstrap) = properties.get("bootstrap.servers").map(str::to_owned) else {
         return Err(Stop::error(
             "org.apache.kafka.common.config.ConfigException: Missing required configuration \"bootstrap.servers\" \
@@ -309,6 +316,7 @@ fn options(args: &[String], out: &mut Out) -> Result<Options, Stop> {
         properties,
         bootstrap,
         metrics: ns.flag("printMetrics"),
+        transaction,
     })
 }
 
@@ -431,6 +439,12 @@ impl Count {
     }
 }
 
+/// What ends the run: a transaction that does not go on.
+fn of(error: &ProducerError) -> Stop {
+    let (class, message) = error.exception();
+    Stop::error(format!("{class}: {message}"))
+}
+
 fn tell(error: &ProducerError) {
     let (class, message) = error.exception();
     eprintln!("{class}: {message}");
@@ -444,6 +458,12 @@ fn produce(args: &[String], out: &mut Out) -> Result<(), Stop> {
             producer = clients::producer(&options.bootstrap, &options.properties) => producer?,
             code = signals.next() => return Err(Stop::quiet(code)),
         };
+        if options.transaction.is_some() {
+            tokio::select! {
+                ready = producer.init_transactions() => ready.map_err(|error| of(&error))?,
+                code = signals.next() => return Err(Stop::quiet(code)),
+            }
+        }
         let mut count = Count {
             waiting: VecDeque::new(),
             stats: Stats::new(options.records, options.interval_ms, false, now_ms()),
@@ -480,6 +500,7 @@ async fn send(options: &Options, producer: &Producer, count: &mut Count, out: &m
         out.flush()?;
         count.stats = Stats::new(options.records, options.interval_ms, false, now_ms());
     }
+    let mut open: Option<Instant> = None;
     let (start_ms, start) = (now_ms(), Instant::now());
     let mut throttle = Throttle::new(options.throughput, start_ms);
     let mut random = Random(0);
@@ -508,6 +529,10 @@ async fn send(options: &Options, producer: &Producer, count: &mut Count, out: &m
                 Some(Stats::new(options.records - options.warmup, options.interval_ms, true, sent_ms));
             count.stats.be_quiet();
         }
+        if options.transaction.is_some() && open.is_none() {
+            producer.begin_transaction().map_err(|error| of(&error))?;
+            open = Some(now);
+        }
         let record = ToSend { topic: &options.topic, value: Some(value), ..ToSend::default() };
         let sent = match producer.try_send(&record) {
             Some(sent) => sent,
@@ -521,6 +546,12 @@ async fn send(options: &Options, producer: &Producer, count: &mut Count, out: &m
                 count.waiting.push_back(Waiting { sent, bytes: value.len(), start_ms: sent_ms, start: now });
             }
             Err(error) => tell(&error),
+        }
+        if let (Some(longest), Some(since)) = (options.transaction, open)
+            && longest <= now - since
+        {
+            producer.commit_transaction().await.map_err(|error| of(&error))?;
+            open = None;
         }
         match throttle.pause(i as i64, sent_ms) {
             Some(Duration::ZERO) if i % 64 != 63 => {}
@@ -536,6 +567,9 @@ async fn send(options: &Options, producer: &Producer, count: &mut Count, out: &m
             }
             None => std::future::pending().await,
         }
+    }
+    if open.is_some() {
+        producer.commit_transaction().await.map_err(|error| of(&error))?;
     }
     Ok(())
 }
@@ -591,6 +625,9 @@ mod tests {
             )
         );
         assert_eq!(all(&["--num-records", "5", "--bootstrap-server", "h:1"]), None);
+        let text = "--transaction-duration-ms should be greater than zero.";
+        let duration = ["--num-records", "5", "--bootstrap-server", "h:1", "--transaction-duration-ms", "0"];
+        assert_eq!(all(&duration), error(text));
         assert!(all(&["--num-records", "5"]).unwrap().contains("At least one of --bootstrap-server"));
         let both = ["--num-records", "5", "--producer-props", "a=b", "--command-property", "c=d"];
         assert_eq!(
@@ -600,6 +637,24 @@ mod tests {
         assert!(
             all(&["--num-records", "5", "--command-property", "a"]).unwrap().ends_with("Invalid property: a")
         );
+    }
+
+    #[test]
+    fn transactions_are_asked_for_by_their_id_or_their_duration() {
+        let transaction = |more: &[&str]| {
+            let least = ["--topic", "t", "--throughput", "-1", "--record-size", "10", "--num-records", "5"];
+            let args = [&least[..], &["--bootstrap-server", "h:1"], more].concat();
+            let options = parse(&args).ok().unwrap();
+            (
+                options.transaction.map(|d| d.as_millis()),
+                options.properties.get("transactional.id").map(str::to_owned),
+            )
+        };
+        assert_eq!(transaction(&[]), (None, None));
+        assert_eq!(transaction(&["--transactional-id", "tx"]), (Some(3_000), Some("tx".into())));
+        let (duration, id) = transaction(&["--transaction-duration-ms", "50"]);
+        assert_eq!(duration, Some(50));
+        assert!(id.unwrap().starts_with("performance-producer-"));
     }
 
     #[test]

@@ -55,18 +55,6 @@ pub const ENTRIES: &[Expected] = &[
         What::Lines(&["-out| *", "+out| *"]),
         "the counters are those of our producer",
     ),
-    tool(
-        "kafka-producer-perf-test",
-        "*--transactional-id *",
-        What::Lines(&[
-            "-exit 0",
-            "+exit 1",
-            "-out| *",
-            "+err| *transactions are not served by this release yet",
-            "+err| next: leave out --transactional-id, *",
-        ]),
-        "transactions come later",
-    ),
     // kafka-e2e-latency
     tool(
         "kafka-e2e-latency",
