@@ -209,10 +209,4 @@ pub const ENTRIES: &[Expected] = &[
         What::Lines(&["-out| 4.3.1 (Commit:*", "+out| 4.3.1"]),
         "a version of ours is no commit of Apache Kafka",
     ),
-    tool(
-        "kafka-transactions",
-        "*list*",
-        What::Lines(&["-out| pp-t *"]),
-        "our producer has no transactions yet: nothing is listed where kafka-producer-perf-test made none",
-    ),
 ];
