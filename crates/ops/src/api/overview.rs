@@ -121,6 +121,7 @@ mod tests {
             cluster_id: "c".to_owned(),
             brokers: Vec::new(),
             quorum: Some(quorum),
+            no_quorum: None,
             topics: 0,
             partitions: 0,
             troubles: Default::default(),
