@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// Stands in [`Problem::next`] where an address of this machine may be written. This crate does not know the machine;
+/// Stands in the next step of a [`Problem`] where an address of this machine may be written. This crate does not know the machine;
 /// whoever prints a problem may put its addresses in.
 pub const OWN_ADDRESS: &str = "HOST";
 
