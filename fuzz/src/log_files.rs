@@ -45,7 +45,7 @@ pub fn log_files(input: &[u8]) {
     let _ = dir.partitions();
     let checkpoint = |kind| {
         let entries = dir.read_checkpoint(kind).unwrap_or_default();
-        entries.iter().find(|e| e.topic == "t" && e.partition == 0).map_or(0, |e| e.offset)
+        entries.iter().find(|e| &*e.topic == "t" && e.partition == 0).map_or(0, |e| e.offset)
     };
     let config = LogConfig { segment_bytes: 1 << 20, segment_index_bytes: 1 << 10, ..LogConfig::default() };
     let options = OpenOptions {
