@@ -23,6 +23,10 @@ const IMPURE: &[&str] =
 // Spelt in two halves, so that this file does not find itself.
 const STUBS: &[&str] = &[concat!("todo", "!("), concat!("unimplemented", "!("), concat!("dbg", "!(")];
 const IGNORED: &str = concat!("#[", "ignore]");
+const WAITS: &str = concat!("#[", "ignore =");
+
+/// Where every test that waits for something is listed, by its file and its name.
+const LIST: &str = "docs/STATUS.md";
 const UNSAFE: &[&str] = &[
     concat!("unsafe", " {"),
     concat!("unsafe", " fn"),
@@ -34,9 +38,13 @@ const UNSAFE: &[&str] = &[
 /// Every file that breaks a rule.
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let list = sources.iter().find(|s| s.path == LIST).and_then(|s| s.text.as_deref()).unwrap_or_default();
     for source in sources.iter().filter(|s| s.path.ends_with(".rs")) {
         match &source.text {
-            Some(text) => rust(&source.path, text, &mut findings),
+            Some(text) => {
+                rust(&source.path, text, &mut findings);
+                listed(&source.path, text, list, &mut findings);
+            }
             None => findings.push(Finding::new(&source.path, "is not UTF-8")),
         }
     }
@@ -81,6 +89,20 @@ fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
             && let Some(word) = IMPURE.iter().find(|w| code.contains(**w))
         {
             find(Some(number), format!("{room} is pure, `{word}` comes in as an argument"));
+        }
+    }
+}
+
+/// A test that waits for something stands on the list.
+fn listed(path: &str, text: &str, list: &str, findings: &mut Vec<Finding>) {
+    let lines: Vec<&str> = text.lines().collect();
+    for (number, _) in lines.iter().enumerate().filter(|(_, line)| line.trim_start().starts_with(WAITS)) {
+        let name = lines[number..].iter().find_map(|line| line.split("fn ").nth(1)?.split('(').next());
+        let Some(name) = name else { continue };
+        let entry = format!("`{path}`: `{name}`");
+        if !list.contains(&entry) {
+            let what = format!("an ignored test that is not in {LIST}: list it as {entry}");
+            findings.push(Finding::new(format!("{path}:{}", number + 1), what));
         }
     }
 }
@@ -145,5 +167,17 @@ mod tests {
             assert_eq!(faults("crates/log/src/index/map.rs", &format!("//! Head.\n{word}\n")), 0);
             assert_eq!(faults("crates/log/src/segment.rs", &format!("//! Head.\n{word}\n")), 1);
         }
+    }
+
+    #[test]
+    fn a_test_that_waits_stands_on_the_list() {
+        let text = format!("{WAITS} \"needs a JDK\"]\nfn judged() {{\n");
+        let found = |list: &str| {
+            let mut findings = Vec::new();
+            listed("crates/x/tests/y.rs", &text, list, &mut findings);
+            findings.into_iter().map(|f| f.place).collect::<Vec<_>>()
+        };
+        assert_eq!(found("| `crates/x/tests/y.rs`: `judged` | a JDK |"), Vec::<String>::new());
+        assert_eq!(found("| `crates/x/tests/y.rs`: `other` | a JDK |"), ["crates/x/tests/y.rs:1"]);
     }
 }
