@@ -155,7 +155,7 @@ pub fn elect(nodes: &mut Nodes, ledger: &Ledger, wanted: System) -> Result<i32> 
         }
         nodes.start_all()?;
         nodes.ready()?;
-        nodes.whole(TOPIC)?;
+        nodes.whole(ledger.topic())?;
         ledger.until_more(SOME)?;
     }
     bail!("no node of {} was elected in six elections", wanted.name())

@@ -89,6 +89,11 @@ impl Ledger {
         Ok(Ledger { topic: topic.to_owned(), stop, count, writers })
     }
 
+    /// Where its records are.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// Until `more` further records are acknowledged.
     pub fn until_more(&self, more: usize) -> Result<()> {
         let (start, before) = (Instant::now(), self.count.load(Ordering::Relaxed));
