@@ -26,6 +26,7 @@ mod lead;
 mod life;
 pub(crate) mod lookout;
 mod machine_name;
+mod registration;
 mod start;
 #[cfg(test)]
 mod tests;

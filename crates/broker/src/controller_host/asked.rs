@@ -7,7 +7,8 @@ use ottla_protocol::messages::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, AlterPartitionRequest, AlterPartitionResponse,
     AssignReplicasToDirsRequest, AssignReplicasToDirsResponse, BrokerHeartbeatRequest,
     BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    ControllerRegistrationRequest, ControllerRegistrationResponse,
+    ControllerRegistrationRequest, ControllerRegistrationResponse, UnregisterBrokerRequest,
+    UnregisterBrokerResponse,
 };
 use ottla_protocol::wire::{Message, Request};
 use tracing::info;
@@ -149,6 +150,26 @@ impl Asked for AssignReplicasToDirsRequest {
     }
 
     fn code(response: &AssignReplicasToDirsResponse) -> i16 {
+        response.error_code
+    }
+}
+
+impl Asked for UnregisterBrokerRequest {
+    const VERSION: i16 = UnregisterBrokerRequest::MAX_VERSION;
+
+    fn decide(&self, turn: &mut Turn<'_>, _: Origin) -> Decision<UnregisterBrokerResponse> {
+        turn.controller.view().unregister_broker(self)
+    }
+
+    fn failed(why: Unavailable) -> UnregisterBrokerResponse {
+        UnregisterBrokerResponse {
+            error_code: why.code().code(),
+            error_message: Some(why.to_string()),
+            ..Default::default()
+        }
+    }
+
+    fn code(response: &UnregisterBrokerResponse) -> i16 {
         response.error_code
     }
 }

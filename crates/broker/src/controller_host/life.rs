@@ -14,18 +14,15 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_request::{
     AlterPartitionRequest, BrokerState, PartitionData, TopicData,
 };
-use ottla_protocol::messages::broker_registration_request::{Feature, Listener as BrokerListener};
 use ottla_protocol::messages::controller_registration_request::{
     Feature as ControllerFeature, Listener as ControllerListener,
 };
 use ottla_protocol::messages::{
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    ControllerRegistrationRequest,
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, ControllerRegistrationRequest,
 };
 use tracing::{error, info, warn};
 
-use super::machine_name::machine_name;
-use super::start::resolve;
+use super::registration::REGISTER_AGAIN;
 use super::unreported::Unreported;
 use super::{ControllerHost, OWN_TIMEOUT, Unavailable, assignments};
 use crate::node::Node;
@@ -34,8 +31,6 @@ use crate::topic_names::OFFSETS;
 
 /// Between heartbeats that only wait for the next state.
 pub(super) const AGAIN: Duration = Duration::from_millis(10);
-/// Between registrations that were refused for a reason that passes.
-const REGISTER_AGAIN: Duration = Duration::from_millis(200);
 /// Between heartbeats while somebody waits for them, at most: this broker, to be let in again; another one, which may
 /// not stop before everybody has seen who leads instead.
 const URGENT_PAUSE: Duration = Duration::from_millis(100);
@@ -166,42 +161,6 @@ impl ControllerHost {
         }
     }
 
-    /// The epoch of the new registration. A former life of this broker whose session has not expired yet is waited
-    /// for; one that goes on is another broker.
-    fn register(&self, node: &Node, until: Instant) -> Result<i64, StartError> {
-        let mut told: Option<Instant> = None;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let request = registration_request(node, self.incarnation_id);
-            let answer = self.channel.ask_blocking(request, left);
-            let response = answer.map_err(|error| StartError::Registration(error.to_string()))?;
-            let Some(code) = registration_refusal(&response) else { return Ok(response.broker_epoch) };
-            let why = refusal_text(node, code);
-            let session = Duration::from_millis(node.static_config().broker.session_timeout_ms.max(0) as u64);
-            if passes_by_itself(code) && left >= REGISTER_AGAIN {
-                warn!("[BrokerLifecycleManager id={}] {why}; trying again", node.node_id());
-                std::thread::sleep(REGISTER_AGAIN);
-                continue;
-            }
-            let passes = code == ErrorCode::DuplicateBrokerRegistration
-                && told.is_none_or(|at| at.elapsed() < session + session / 4);
-            if !passes || left < REGISTER_AGAIN {
-                error!("[BrokerLifecycleManager id={}] {why}", node.node_id());
-                return Err(StartError::Registration(why));
-            }
-            if told.is_none() {
-                info!(
-                    "[BrokerLifecycleManager id={}] {why}; waiting, since a former life of this broker may be \
-                     remembered for {} ms",
-                    node.node_id(),
-                    session.as_millis()
-                );
-                told = Some(Instant::now());
-            }
-            std::thread::sleep(REGISTER_AGAIN);
-        }
-    }
-
     /// Tells the active controller that this broker lives, for as long as it does: each
     /// `broker.heartbeat.interval.ms`, and at once when the leader changes.
     pub(crate) async fn live(&self, node: &Arc<Node>) {
@@ -270,27 +229,6 @@ impl ControllerHost {
             info!("[BrokerLifecycleManager id={}] the broker has been {state}", node.node_id());
         }
         *before = now;
-    }
-
-    /// The controller does not know this life of the broker any more: it introduces itself again. Gives what went
-    /// wrong, if anything did.
-    async fn register_again(&self, node: &Node, timeout: Duration) -> String {
-        let request = registration_request(node, self.incarnation_id);
-        match self.channel.ask(request, timeout).await {
-            Ok(response) => match registration_refusal(&response) {
-                None => {
-                    self.broker_epoch.store(response.broker_epoch, Ordering::Release);
-                    info!(
-                        "[BrokerLifecycleManager id={}] registered again with broker epoch {}",
-                        node.node_id(),
-                        response.broker_epoch
-                    );
-                    String::new()
-                }
-                Some(code) => refusal_text(node, code),
-            },
-            Err(error) => format!("the broker was not registered again: {error}"),
-        }
     }
 
     /// Tells the controller where the replicas lie that were opened before this broker was registered.
@@ -368,84 +306,6 @@ pub(super) fn refusal(response: &BrokerHeartbeatResponse) -> Option<ErrorCode> {
     }
 }
 
-fn registration_refusal(response: &BrokerRegistrationResponse) -> Option<ErrorCode> {
-    match response.error_code {
-        0 => None,
-        code => Some(ErrorCode::from_i16(code).unwrap_or(ErrorCode::UnknownServerError)),
-    }
-}
-
-/// Whether a registration was refused for a reason that says nothing of this broker: the controller was too busy to answer in
-/// time, or lost its lead over it.
-fn passes_by_itself(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::RequestTimedOut
-            | ErrorCode::NotController
-            | ErrorCode::NetworkException
-            | ErrorCode::UnknownServerError
-    )
-}
-
-/// What a refused registration means; the response only has a code.
-fn refusal_text(node: &Node, code: ErrorCode) -> String {
-    let id = node.node_id();
-    match code {
-        ErrorCode::DuplicateBrokerRegistration => {
-            let image = node.image();
-            let holder = image.broker(id);
-            let at = holder.and_then(|broker| broker.endpoints.first());
-            let at = at.map_or_else(|| "another node".to_owned(), |at| format!("{}:{}", at.host, at.port));
-            let incarnation = holder.map(|broker| ottla_records::uuid_text::encode(&broker.incarnation_id));
-            format!(
-                "node id {id} is already registered by {at} (incarnation {}), this node will not start; set a \
-                 different node.id and re-format",
-                incarnation.unwrap_or_else(|| "unknown".to_owned())
-            )
-        }
-        ErrorCode::InconsistentClusterId => {
-            format!(
-                "INCONSISTENT_CLUSTER_ID: the controllers belong to another cluster than {}",
-                node.cluster_id()
-            )
-        }
-        code => format!("the controller refused the registration of broker {id}: {}", code.name()),
-    }
-}
-
-fn registration_request(node: &Node, incarnation_id: uuid::Uuid) -> BrokerRegistrationRequest {
-    let config = node.static_config();
-    let listeners = resolve(&config.listeners.advertised, |name| node.bound_port(name), machine_name);
-    let mut log_dirs: Vec<_> = node.dirs().iter().filter(|dir| dir.is_online()).map(|dir| dir.id()).collect();
-    log_dirs.sort_by(ottla_metadata::image::directory::compare);
-    BrokerRegistrationRequest {
-        broker_id: config.node_id,
-        cluster_id: node.cluster_id().to_owned(),
-        incarnation_id,
-        listeners: listeners
-            .into_iter()
-            .map(|listener| BrokerListener {
-                name: listener.name,
-                host: listener.host.unwrap_or_default(),
-                port: listener.port,
-                security_protocol: listener.protocol.id(),
-            })
-            .collect(),
-        features: features::supported()
-            .into_iter()
-            .map(|(name, range)| Feature {
-                name,
-                min_supported_version: range.min,
-                max_supported_version: range.max,
-            })
-            .collect(),
-        rack: config.rack.clone(),
-        is_migrating_zk_broker: false,
-        log_dirs,
-        previous_broker_epoch: node.previous_broker_epoch(),
-    }
-}
-
 /// The offsets topic keeps the replicas that it was made with: a cluster that grew does not give it more by itself.
 fn too_few_copies(image: &Image, wanted: i16) -> Option<String> {
     let has = image.partition(OFFSETS, 0)?.replicas.len();
@@ -468,24 +328,4 @@ fn empty(image: &Image, own: i32) -> Option<String> {
              ottla rebalance --plan"
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_says_nothing_of_this_broker_is_tried_again() {
-        for code in [ErrorCode::RequestTimedOut, ErrorCode::NotController, ErrorCode::NetworkException] {
-            assert!(passes_by_itself(code), "{}", code.name());
-        }
-        for code in [
-            ErrorCode::InconsistentClusterId,
-            ErrorCode::DuplicateBrokerRegistration,
-            ErrorCode::UnsupportedVersion,
-            ErrorCode::InvalidRegistration,
-        ] {
-            assert!(!passes_by_itself(code), "{}", code.name());
-        }
-    }
 }

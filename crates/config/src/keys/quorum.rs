@@ -63,7 +63,7 @@ keys! {
     Boolean internal "ottla.early.election.enable" = "true", Any, Low, ReadOnly, Served,
         "Not in Kafka. A voter whose leader's endpoint refuses connections starts an election at once, not after the fetch timeout; one that begins without a leader asks for votes at once, not after the election timeout.";
     Boolean internal "ottla.early.fencing.enable" = "true", Any, Low, ReadOnly, Served,
-        "Not in Kafka. The active controller fences a broker whose connection broke and whose listener refuses another at once, not after the session timeout. One that is started again meanwhile is let in as soon as it shows that it holds the directories of the former life.";
+        "Not in Kafka. The active controller fences a broker whose connection broke and whose listener refuses another at once, not after the session timeout. One that is started again meanwhile is let in as soon as it shows that it holds the directories of the former life. A broker that was stopped in order has its former registration taken out where the controller would wait for that session to expire.";
     Boolean internal "ottla.voter.change.enable" = "false", Any, Low, ReadOnly, Served,
         "Not in Kafka. Whether a controller that was the only voter starts although controller.quorum.voters names another one beside it. For one start; every other change of that list is refused.";
     String "sasl.mechanism.controller.protocol" = "GSSAPI", Any, High, ReadOnly, Later("SASL"),
