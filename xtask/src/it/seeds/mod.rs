@@ -15,7 +15,6 @@ mod s4;
 mod said;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -81,9 +80,6 @@ pub struct Release {
 impl Release {
     fn pack() -> Result<Release> {
         let keys = process::target().join("judges/keys");
-        let _ = fs::remove_dir_all(&keys);
-        fs::create_dir_all(&keys)?;
-        fs::set_permissions(&keys, fs::Permissions::from_mode(0o700))?;
         let signer = Some(dist::Signer::throwaway(&keys)?);
         dist::run(&dist::Release { is_static: true, signer, ..Default::default() })?;
         let mut archives: Vec<PathBuf> = fs::read_dir(process::target().join("dist"))?
@@ -138,6 +134,11 @@ pub fn without(file: &Path, keys: &[&str]) -> Result<()> {
     let kept = text.lines().filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key}="))));
     fs::write(file, kept.collect::<Vec<_>>().join("\n") + "\n")?;
     Ok(())
+}
+
+/// Where a node's console listens unless its file says otherwise, for its own machine only.
+pub fn console(node_id: u16) -> String {
+    format!("127.0.0.1:{}", 8780 + node_id % 100)
 }
 
 /// The partitions of a `--describe`: (partition, leader, replicas, isr).

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::super::book::Book;
 use super::super::host::{Lan, tail, until};
-use super::super::{Release, SOON, vi, without};
+use super::super::{Release, SOON, console, vi, without};
 use super::Site;
 
 const ID: &str = "xtzWWN4bTjitpL3kfd9s5g";
@@ -184,7 +184,11 @@ fn controllers(book: &mut Book, release: &Release, lan: &Lan) -> Result<()> {
             Ok(sh.types(&format!("bin/kafka-topics.sh --create --if-not-exists --topic t {at}"))?.code == 0)
         })?;
         let said = sh.types("netstat -antp | grep LISTEN")?.code(0)?;
-        let ports: Vec<&str> = said.stdout.lines().filter_map(|l| l.split_whitespace().nth(3)).collect();
+        let all = said.stdout.lines().filter_map(|l| l.split_whitespace().nth(3));
+        // Beside them each has its console, for this machine only.
+        let (consoles, ports): (Vec<&str>, Vec<&str>) =
+            all.partition(|at| (1..=4).any(|node| *at == console(node)));
+        ensure!(consoles.len() == 4, "{consoles:?} {ports:?}");
         let of = |port: &str| ports.iter().filter(|p| p.ends_with(port)).count();
         ensure!(of(":9093") == 3 && of(":9092") == 1 && ports.len() == 4, "{ports:?}");
         Ok(ports.join(" "))

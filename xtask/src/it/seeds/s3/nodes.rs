@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::super::book::Book;
 use super::super::host::{Shell, tail, until};
-use super::super::{SOON, gone, vi, without};
+use super::super::{SOON, console, gone, vi, without};
 use super::{BOTH, DATA, FILE, ONE, Site, TWO};
 
 const START: &str = "./bin/kafka-server-start.sh -daemon config/kraft/server.properties";
@@ -242,26 +242,28 @@ fn site_file(sh: &Shell<'_>, name: &str) -> std::path::PathBuf {
     sh.host.outside(DATA).join(name)
 }
 
+/// Where the only node of this host listens.
+fn listens(sh: &Shell<'_>) -> Result<Vec<String>> {
+    let pid = sh.types("pgrep -f kafka.Kafka")?.code(0)?.stdout.trim().to_owned();
+    let said = sh.types(&format!("netstat -nap | grep {pid}/"))?.code(0)?;
+    let mut ports: Vec<String> = said
+        .stdout
+        .lines()
+        .filter(|l| l.contains("LISTEN") && l.starts_with("tcp"))
+        .filter_map(|l| Some(l.split_whitespace().nth(3)?.to_owned()))
+        .collect();
+    ports.sort();
+    Ok(ports)
+}
+
 pub fn sockets(book: &mut Book, site: &Site<'_>) {
     book.row(
         "S3-20 S3-12",
-        "node 1 listens on 9092 and 9093, node 2 on 9092 alone and is connected to 9093",
+        "node 1 listens on 9092 and 9093, node 2 on 9092 alone and is connected to 9093; the console to this machine only",
         || {
-            let listens = |sh: &Shell<'_>| -> Result<Vec<String>> {
-                let pid = sh.types("pgrep -f kafka.Kafka")?.code(0)?.stdout.trim().to_owned();
-                let said = sh.types(&format!("netstat -nap | grep {pid}/"))?.code(0)?;
-                let mut ports: Vec<String> = said
-                    .stdout
-                    .lines()
-                    .filter(|l| l.contains("LISTEN") && l.starts_with("tcp"))
-                    .filter_map(|l| Some(l.split_whitespace().nth(3)?.to_owned()))
-                    .collect();
-                ports.sort();
-                Ok(ports)
-            };
             let (one, two) = (listens(&site.sh1)?, listens(&site.sh2)?);
-            ensure!(one == [":::9092", ":::9093"], "node 1: {one:?}");
-            ensure!(two == [":::9092"], "node 2: {two:?}");
+            ensure!(one == [&console(1), ":::9092", ":::9093"], "node 1: {one:?}");
+            ensure!(two == [&console(2), ":::9092"], "node 2: {two:?}");
             let said = site.sh2.types("netstat -nap | grep ESTABLISHED")?;
             let line =
                 said.stdout.lines().find(|l| l.contains(&format!("{ONE}:9093"))).context("no connection")?;
@@ -284,6 +286,15 @@ pub fn stopping(book: &mut Book, site: &Site<'_>) {
         sh.types(&format!("{stop} --process-role=broker"))?.code(0)?;
         gone(sh)?;
         sh.types(stop)?.code(1)?.says("No kafka server to stop")?.seen()
+    });
+    book.row("S3-20 S3-12", "ottla.ops.listener=off: node 2 listens on 9092 alone", || {
+        let start = format!("./bin/kafka-server-start.sh {FILE} --override ottla.ops.listener=off");
+        sh.leaves(&start, "no-console")?.until("Kafka Server started", 1, SOON)?;
+        let ports = listens(sh)?;
+        ensure!(ports == [":::9092"], "{ports:?}");
+        sh.types("./bin/kafka-server-stop.sh")?.code(0)?;
+        gone(sh)?;
+        Ok(format!("{ports:?}"))
     });
     book.not_run("S3-38", "a note: nothing of MQTT is typed");
 }
