@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_client::{Backoff, CallError, Options, Peer, Peers};
+use ottla_client::{Backoff, CallError, Peer, Peers};
 use ottla_config::NodeConfig;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::wire::Request;
@@ -15,9 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use crate::node::Node;
+use crate::reach;
 
-/// Time for a connection to another broker.
-const CONNECT: Duration = Duration::from_secs(2);
 /// The pause after a broker could not be reached; it doubles up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
@@ -32,14 +31,8 @@ pub(crate) struct Courier {
 
 impl Courier {
     pub(crate) fn new(config: &NodeConfig) -> Courier {
-        let options = Options {
-            client_id: format!("broker-{}", config.node_id),
-            connect_timeout: CONNECT,
-            request_timeout: Duration::from_millis(config.requests.timeout_ms.max(1) as u64),
-            ..Options::default()
-        };
         let backoff = Backoff { first: PAUSES.0, most: PAUSES.1 };
-        let peers = Peers::new(options, backoff, || 0, |_, _| ());
+        let peers = Peers::new(reach::broker(config), backoff, || 0, |_, _| ());
         let (jobs, to_do) = mpsc::unbounded_channel();
         Courier { peers, jobs, to_do: Mutex::new(Some(to_do)) }
     }

@@ -35,6 +35,7 @@ mod node;
 mod observe;
 mod outbox;
 mod partition;
+mod reach;
 mod reply;
 mod shard_host;
 mod standing;

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use ottla_protocol::ApiKey;
 use ottla_protocol::frame::{LENGTH_BYTES, RequestHead};
 use ottla_protocol::wire::{Message, Reader, Request, Writer};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::handshake::{self, Versions};
 use crate::io::{self, Outgoing, Pending};
@@ -22,6 +22,8 @@ use crate::{CallError, CloseReason, ConnectError};
 
 /// Requests that may wait for the socket; whoever sends more waits.
 const OUTGOING: usize = 256;
+/// An address that is silent for this long is asked anew: the system itself asks again more and more rarely.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How a connection behaves.
 #[derive(Debug, Clone)]
@@ -30,6 +32,10 @@ pub struct Options {
     pub client_id: String,
     /// Time for name, connection and first exchange together.
     pub connect_timeout: Duration,
+    /// What that time grows to where connecting fails again and again ([`Options::patience`]).
+    pub connect_timeout_most: Duration,
+    /// `SO_RCVBUF`; `None` leaves it to the system, which lets it grow with what arrives.
+    pub receive_buffer_bytes: Option<u32>,
     /// Time for a call, unless the call says otherwise.
     pub request_timeout: Duration,
     /// The largest frame that is sent or taken.
@@ -41,9 +47,18 @@ impl Default for Options {
         Options {
             client_id: "ottla".to_owned(),
             connect_timeout: Duration::from_secs(10),
+            connect_timeout_most: Duration::from_secs(30),
+            receive_buffer_bytes: None,
             request_timeout: Duration::from_secs(30),
             max_frame_bytes: 100 << 20,
         }
+    }
+}
+
+impl Options {
+    /// The time for connecting after so many failures in a row: twice as long each time, up to the longest.
+    pub fn patience(&self, failures: u32) -> Duration {
+        self.connect_timeout.saturating_mul(1 << failures.min(16)).min(self.connect_timeout_most)
     }
 }
 
@@ -78,7 +93,7 @@ impl Connection {
     pub async fn connect(host: &str, port: u16, options: &Options) -> Result<Connection, ConnectError> {
         let deadline = Instant::now() + options.connect_timeout;
         let late = || ConnectError::Timeout { host: host.to_owned(), port, after: options.connect_timeout };
-        let stream = match timeout_at(deadline, dial(host, port)).await {
+        let stream = match timeout_at(deadline, dial(host, port, options.receive_buffer_bytes)).await {
             Ok(stream) => stream?,
             Err(_) => return Err(late()),
         };
@@ -322,26 +337,60 @@ pub(crate) fn body_of(api: ApiKey, version: i16, answer: Bytes) -> Result<Bytes,
     Ok(answer.slice(at..))
 }
 
-async fn dial(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+/// Tries every address of the name in turn, and those that are silent again and again: the caller says how long.
+async fn dial(host: &str, port: u16, receive_buffer_bytes: Option<u32>) -> Result<TcpStream, ConnectError> {
     let unresolved = |why| ConnectError::Unresolved { host: host.to_owned(), why };
-    let addresses =
-        tokio::net::lookup_host((host, port)).await.map_err(|error| unresolved(Some(error.to_string())))?;
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| unresolved(Some(error.to_string())))?
+        .collect();
     let mut last = unresolved(None);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true).map_err(|error| io_error(host, port, &error))?;
-                return Ok(stream);
+    loop {
+        let mut silent = false;
+        for &address in &addresses {
+            match timeout(SILENCE, open(address, receive_buffer_bytes)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                    last = ConnectError::Refused { at: address };
+                }
+                Ok(Err(error)) => last = io_error(host, port, &error),
+                Err(_) => silent = true,
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                last = ConnectError::Refused { at: address };
-            }
-            Err(error) => last = io_error(host, port, &error),
+        }
+        if !silent {
+            return Err(last);
         }
     }
-    Err(last)
+}
+
+/// The size of the buffer is told to the other side when the connection is made: it is set before.
+async fn open(address: SocketAddr, receive_buffer_bytes: Option<u32>) -> std::io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(bytes) = receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn io_error(host: &str, port: u16, error: &std::io::Error) -> ConnectError {
     ConnectError::Io { host: host.to_owned(), port, kind: error.kind(), message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_buffer_is_as_large_as_asked() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let size = async |asked| {
+            let stream = open(address, asked).await.unwrap();
+            socket2::SockRef::from(&stream).recv_buffer_size().unwrap()
+        };
+        assert_eq!(size(Some(8_192)).await, 16_384, "the system counts its own needs in");
+        assert!(size(None).await > 16_384);
+    }
 }

@@ -115,7 +115,9 @@ impl Peers {
         if let Some(not_before) = state.not_before {
             sleep_until(not_before).await;
         }
-        match Connection::connect(&peer.host, peer.port, &self.0.options).await {
+        let connect_timeout = self.0.options.patience(state.failures);
+        let options = Options { connect_timeout, ..self.0.options.clone() };
+        match Connection::connect(&peer.host, peer.port, &options).await {
             Ok(connection) => {
                 (state.failures, state.not_before) = (0, None);
                 state.connection = Some(connection.clone());

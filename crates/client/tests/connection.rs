@@ -244,6 +244,26 @@ async fn peers_share_a_connection_and_tell_when_it_breaks() {
 }
 
 #[tokio::test]
+async fn whoever_cannot_be_reached_gets_more_time() {
+    // Takes connections and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (first, most) = (Duration::from_millis(10), Duration::from_millis(25));
+    let options = Options { connect_timeout: first, connect_timeout_most: most, ..options() };
+    let peers = Peers::new(options, Backoff::NONE, || 0, |_, _| ());
+    let peer = Peer { id: 1, host: "127.0.0.1".to_owned(), port };
+    for expected in [10, 20, 25, 25] {
+        match peers.connection(&peer).await {
+            Err(ConnectError::Timeout { after, .. }) => assert_eq!(after, Duration::from_millis(expected)),
+            other => panic!("{other:?}"),
+        }
+    }
+    peers.forget(&peer);
+    let error = peers.connection(&peer).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Timeout { after, .. } if after == first), "{error}");
+}
+
+#[tokio::test]
 async fn the_last_clone_closes_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

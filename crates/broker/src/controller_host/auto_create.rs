@@ -17,8 +17,8 @@ use super::Turn;
 use crate::node::Node;
 use crate::topic_names;
 
-/// How long a client's Metadata request waits for its topics.
-const TIMEOUT_MS: i32 = 5_000;
+/// How long a client's Metadata request waits for its topics at most.
+const LONGEST_MS: i32 = 5_000;
 
 /// Creates topics, and waits until this node's image shows them. Gives back, for each name, why it is not there.
 pub(crate) async fn auto_create(node: &Arc<Node>, topics: Vec<String>) -> Vec<(String, Option<ErrorCode>)> {
@@ -36,12 +36,13 @@ pub(crate) async fn auto_create(node: &Arc<Node>, topics: Vec<String>) -> Vec<(S
         return created;
     }
     let names: Vec<String> = wanted.iter().map(|topic| topic.name.clone()).collect();
-    let request = CreateTopicsRequest { topics: wanted, timeout_ms: TIMEOUT_MS, validate_only: false };
+    let timeout_ms = config.requests.timeout_ms.clamp(1, LONGEST_MS);
+    let request = CreateTopicsRequest { topics: wanted, timeout_ms, validate_only: false };
     let decide = |request: &CreateTopicsRequest, turn: &mut Turn<'_>| {
         let mut context = CreateContext { access: &|_, _| true, forwarded: true, random: &mut *turn.random };
         turn.controller.view().create_topics(request, &mut context)
     };
-    let (own, timeout) = (IpAddr::from([127, 0, 0, 1]), Duration::from_millis(TIMEOUT_MS as u64));
+    let (own, timeout) = (IpAddr::from([127, 0, 0, 1]), Duration::from_millis(timeout_ms as u64));
     let request = (request, CreateTopicsRequest::MAX_VERSION);
     let answer = node.controller().channel().decide_or_forward(node, request, own, timeout, decide).await;
     let mut outcomes: HashMap<String, Option<ErrorCode>> = HashMap::new();

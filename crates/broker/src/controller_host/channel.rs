@@ -28,10 +28,6 @@ use crate::node::Node;
 /// Pauses between attempts that nothing else wakes (`retry.backoff.ms` and its maximum in Kafka).
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// A controller that is silent for this long is asked again.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Time for a connection to a controller.
-const CONNECT: Duration = Duration::from_secs(2);
 /// When no controller has answered for this long, clients are told so instead of being kept waiting: an election is
 /// over by then, and so is the restart of an only controller.
 const NOBODY: Duration = Duration::from_secs(10);
@@ -45,6 +41,8 @@ struct Shared {
     quorum: Handle,
     lead: Lead,
     peers: Peers,
+    /// A controller that is silent for this long is asked again (`controller.socket.timeout.ms`).
+    silence: Duration,
     runtime: tokio::runtime::Handle,
     /// The listener at which controllers are reached.
     listener: String,
@@ -78,7 +76,8 @@ impl std::fmt::Debug for Channel {
 }
 
 impl Channel {
-    /// Starts the thread of the connections. `listener` is the name of the controllers' listener.
+    /// Starts the thread of the connections, which are made as `options` say. `listener` is the name of the controllers'
+    /// listener.
     pub(super) fn start(
         events: mpsc::Sender<Event>,
         quorum: Handle,
@@ -86,6 +85,7 @@ impl Channel {
         (own_id, listener): (i32, String),
         node: Weak<Node>,
         states: PeerStates,
+        options: Options,
     ) -> std::io::Result<(Channel, ChannelThread)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -95,17 +95,23 @@ impl Channel {
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
         })?;
-        let options = Options {
-            client_id: own_id.to_string(),
-            connect_timeout: CONNECT,
-            request_timeout: SILENCE,
-            ..Options::default()
-        };
+        let silence = options.request_timeout;
         let news = News { own_id, last: Mutex::default() };
         let peers = Peers::new(options, Backoff::NONE, || 0, move |peer, event| news.tell(peer, event));
         let silent = Mutex::default();
-        let shared =
-            Shared { events, quorum, lead, peers, runtime: handle, listener, own_id, node, states, silent };
+        let shared = Shared {
+            events,
+            quorum,
+            lead,
+            peers,
+            silence,
+            runtime: handle,
+            listener,
+            own_id,
+            node,
+            states,
+            silent,
+        };
         Ok((Channel(Arc::new(shared)), ChannelThread { stop, join }))
     }
 
@@ -281,7 +287,9 @@ impl Channel {
             Err(_) => return Err(Unavailable::TimedOut),
         };
         let answer = match connection.version_of::<R>() {
-            Ok(common) => connection.call_within(common.min(version), request, within.min(SILENCE)).await,
+            Ok(common) => {
+                connection.call_within(common.min(version), request, within.min(self.0.silence)).await
+            }
             Err(error) => Err(error),
         };
         answer.map_err(|error| {

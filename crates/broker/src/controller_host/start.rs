@@ -28,6 +28,7 @@ use super::{ControllerHost, STOP_MS, Threads, transport, voters_check};
 use crate::config_rules::Rules;
 use crate::dirs::Dirs;
 use crate::node::Node;
+use crate::reach;
 use crate::start_error::StartError;
 
 /// The levels of `kraft.version` that this node supports.
@@ -111,6 +112,7 @@ impl ControllerHost {
             at,
             Arc::downgrade(node),
             peers.clone(),
+            reach::controller(config),
         )
         .map_err(StartError::Thread)?;
         let follower = Follower::new(

@@ -22,6 +22,7 @@ use ottla_raft::{Destination, Fault, Request, Response};
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use crate::reach;
 use crate::start_error::StartError;
 use news::News;
 pub(super) use news::PeerStates;
@@ -58,13 +59,7 @@ pub(super) struct Sender {
 /// Both ends, for a node of this configuration.
 pub(super) fn channel(config: &NodeConfig) -> (Wire, Sender) {
     let (outbox, inbox) = mpsc::unbounded_channel();
-    let patience = Duration::from_millis(config.quorum.request_timeout_ms.max(1) as u64);
-    let options = Options {
-        client_id: format!("raft-client-{}", config.node_id),
-        connect_timeout: patience,
-        request_timeout: patience,
-        max_frame_bytes: MAX_FRAME_BYTES,
-    };
+    let options = Options { max_frame_bytes: MAX_FRAME_BYTES, ..reach::voter(config) };
     (Wire(outbox), Sender { inbox, options, news: News::new(config) })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ottla_client::{Connection, Options};
+use ottla_client::Connection;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use ottla_protocol::messages::fetch_response::PartitionData;
@@ -24,6 +24,7 @@ use super::session::Session;
 use super::tracks::{Follows, Key, Tracks};
 use crate::node::Node;
 use crate::partition::{Partition, Question};
+use crate::reach;
 
 /// The first version of Fetch that says which registration of the broker fetches (KIP-903).
 const STATE_FROM: i16 = 15;
@@ -106,15 +107,17 @@ pub(super) async fn run(node: Arc<Node>, source: Arc<Source>) {
     let mut tracks = Tracks::new(source.leader);
     let mut pause = FIRST_PAUSE;
     let mut is_down = false;
+    let mut failures = 0;
     loop {
         let most = Duration::from_millis(node.neighbours().fetch_backoff_ms().max(1) as u64);
-        let connection = match connect(&node, source.leader).await {
+        let connection = match connect(&node, source.leader, failures).await {
             Ok(connection) => connection,
             Err(why) => {
                 if !is_down {
                     warn!("[ReplicaFetcher leaderId={}] cannot fetch: {why}", source.leader);
                 }
                 is_down = true;
+                failures += 1;
                 sleep(pause).await;
                 pause = (pause * 2).min(most);
                 continue;
@@ -123,7 +126,7 @@ pub(super) async fn run(node: Arc<Node>, source: Arc<Source>) {
         if is_down {
             info!("[ReplicaFetcher leaderId={}] fetching again", source.leader);
         }
-        is_down = false;
+        (is_down, failures) = (false, 0);
         let began = Instant::now();
         match fetch_from(&node, &source, &connection, &mut tracks).await {
             Ended::Changed => {}
@@ -139,17 +142,13 @@ pub(super) async fn run(node: Arc<Node>, source: Arc<Source>) {
     }
 }
 
-async fn connect(node: &Node, leader: i32) -> Result<Connection, String> {
+async fn connect(node: &Node, leader: i32, failures: u32) -> Result<Connection, String> {
     let config = node.config();
     let image = node.image();
     let broker = image.broker(leader).ok_or("its broker is not registered")?;
     let name = &config.listeners.inter_broker_name;
     let endpoint = broker.endpoint(name).ok_or_else(|| format!("it has no listener {name}"))?;
-    let options = Options {
-        client_id: format!("broker-{}-fetcher-0", node.node_id()),
-        request_timeout: Duration::from_millis(config.replication.socket_timeout_ms.max(1) as u64),
-        ..Options::default()
-    };
+    let options = reach::leader(&config, failures);
     Connection::connect(&endpoint.host, endpoint.port, &options).await.map_err(|error| error.to_string())
 }
 

@@ -211,7 +211,9 @@ impl Settings {
         let options = Options {
             client_id: properties.optional("client.id").unwrap_or("ottla").to_owned(),
             connect_timeout: properties.millis("socket.connection.setup.timeout.ms")?,
+            connect_timeout_most: properties.millis("socket.connection.setup.timeout.max.ms")?,
             request_timeout: properties.millis_of_int("request.timeout.ms")?,
+            receive_buffer_bytes: receive_buffer(properties)?,
             ..Options::default()
         };
         Ok(Settings {
@@ -223,6 +225,13 @@ impl Settings {
             },
         })
     }
+}
+
+/// `receive.buffer.bytes` where somebody has set it: Kafka's default would only keep the system from a larger one.
+fn receive_buffer(properties: &Properties) -> Result<Option<u32>, PropertiesError> {
+    const KEY: &str = "receive.buffer.bytes";
+    let bytes = properties.int(KEY)?;
+    Ok(properties.optional(KEY).and(u32::try_from(bytes).ok()))
 }
 
 /// A byte without a pattern, for pauses and first choices.

@@ -54,9 +54,9 @@ keys! {
         "PLAINTEXT", OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly,
         Served,
         "Security protocol among brokers where inter.broker.listener.name is not set.";
-    Long "socket.connection.setup.timeout.max.ms" = "30000", Any, Medium, ReadOnly, Later("several nodes"),
+    Long "socket.connection.setup.timeout.max.ms" = "30000", Any, Medium, ReadOnly, Served,
         "Upper bound of the time limit of connecting to another node.";
-    Long "socket.connection.setup.timeout.ms" = "10000", Any, Medium, ReadOnly, Later("several nodes"),
+    Long "socket.connection.setup.timeout.ms" = "10000", Any, Medium, ReadOnly, Served,
         "First time limit of connecting to another node; it doubles with each failure.";
     Int "socket.listen.backlog.size" = "50", AtLeast(1.0), Medium, ReadOnly, Served,
         "Connections the system may hold before they are accepted.";

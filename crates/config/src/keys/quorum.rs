@@ -34,8 +34,8 @@ keys! {
         "Pause before a failed request to a controller is sent again.";
     List "controller.quorum.voters" = "", Voters, High, ReadOnly, Served,
         "Fixed list of controllers, id@host:port each; empty where the voters live in the metadata log.";
-    Int "controller.socket.timeout.ms" = "30000", Any, Medium, ReadOnly, Later("several nodes"),
-        "Socket timeout of a broker's channel to the controller.";
+    Int "controller.socket.timeout.ms" = "30000", Any, Medium, ReadOnly, Served,
+        "Longest wait of a broker for the controller's answer before it asks again.";
     Long internal "internal.metadata.delete.delay.millis" = "60000", Any, Low, ReadOnly,
         NoEffect("for Kafka's own tests"),
         "Delay before doomed files of the metadata log are deleted.";

@@ -40,8 +40,8 @@ keys! {
         "A follower that has not caught up for this long leaves the in-sync replicas.";
     String "replica.selector.class" = null, Any, Medium, ReadOnly, Served,
         "Java class that chooses the replica a consumer reads from.";
-    Int "replica.socket.receive.buffer.bytes" = "65536", Any, High, ReadOnly, Later("several nodes"),
-        "SO_RCVBUF of a follower's connection to its leader.";
+    Int "replica.socket.receive.buffer.bytes" = "65536", Any, High, ReadOnly, Served,
+        "SO_RCVBUF of a follower's connection to its leader; where it is -1 or not set, the system lets it grow.";
     Int "replica.socket.timeout.ms" = "30000", Any, High, ReadOnly, Served,
         "Socket timeout of a follower's connection to its leader.";
     Boolean "unclean.leader.election.enable" = "false", Any, High, ClusterWide, Served,

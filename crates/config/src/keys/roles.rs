@@ -33,8 +33,8 @@ keys! {
         required, Entries { empty: false, null: false, of: &["broker", "controller"] }, High, ReadOnly,
         Served,
         "What this process is: broker, controller, or both.";
-    Int "request.timeout.ms" = "30000", Any, High, ReadOnly, Later("several nodes"),
-        "Longest wait of a client or broker for an answer to one request.";
+    Int "request.timeout.ms" = "30000", Any, High, ReadOnly, Served,
+        "Longest wait of a broker for another broker's answer about transactions, and for the topics it creates for clients.";
     Long internal "server.max.startup.time.ms" = "9223372036854775807", AtLeast(0.0), Medium, ReadOnly,
         NoEffect("a start that hangs reports what it waits for instead"),
         "Longest time a start may take.";

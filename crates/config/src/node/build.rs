@@ -260,6 +260,8 @@ fn sockets(settings: &Settings, errors: &mut Vec<Problem>) -> Sockets {
         max_creation_rate: settings.int("max.connection.creation.rate"),
         network_threads: settings.int("num.network.threads"),
         failed_authentication_delay_ms: settings.int("connection.failed.authentication.delay.ms"),
+        connection_setup_timeout_ms: settings.long("socket.connection.setup.timeout.ms"),
+        connection_setup_timeout_max_ms: settings.long("socket.connection.setup.timeout.max.ms"),
     }
 }
 
@@ -326,6 +328,7 @@ fn cleaner(settings: &Settings) -> Cleaner {
 }
 
 fn replication(settings: &Settings) -> Replication {
+    let receive_buffer = "replica.socket.receive.buffer.bytes";
     Replication {
         lag_time_max_ms: settings.long("replica.lag.time.max.ms"),
         fetch_max_bytes: settings.int("replica.fetch.max.bytes"),
@@ -334,7 +337,10 @@ fn replication(settings: &Settings) -> Replication {
         fetch_response_max_bytes: settings.int("replica.fetch.response.max.bytes"),
         fetch_backoff_ms: settings.int("replica.fetch.backoff.ms"),
         socket_timeout_ms: settings.int("replica.socket.timeout.ms"),
-        socket_receive_buffer_bytes: settings.int("replica.socket.receive.buffer.bytes"),
+        // Kafka's default would hold a follower to 64 KiB for each way to its leader and back.
+        socket_receive_buffer_bytes: u32::try_from(settings.int(receive_buffer))
+            .ok()
+            .filter(|_| settings.is_set(receive_buffer)),
         fetchers: settings.int("num.replica.fetchers"),
         auto_leader_rebalance: settings.boolean("auto.leader.rebalance.enable"),
         leader_imbalance_check_interval_ms: settings

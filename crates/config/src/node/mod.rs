@@ -244,6 +244,10 @@ pub struct Sockets {
     pub network_threads: i32,
     /// `connection.failed.authentication.delay.ms`
     pub failed_authentication_delay_ms: i32,
+    /// `socket.connection.setup.timeout.ms`
+    pub connection_setup_timeout_ms: i64,
+    /// `socket.connection.setup.timeout.max.ms`
+    pub connection_setup_timeout_max_ms: i64,
 }
 
 /// Limits of requests and their answers.
@@ -331,8 +335,8 @@ pub struct Replication {
     pub fetch_backoff_ms: i32,
     /// `replica.socket.timeout.ms`
     pub socket_timeout_ms: i32,
-    /// `replica.socket.receive.buffer.bytes`
-    pub socket_receive_buffer_bytes: i32,
+    /// `replica.socket.receive.buffer.bytes`; `None` where it is -1 or nobody has set it: the system's choice.
+    pub socket_receive_buffer_bytes: Option<u32>,
     /// `num.replica.fetchers`
     pub fetchers: i32,
     /// `auto.leader.rebalance.enable`
