@@ -32,7 +32,7 @@ pub use cluster::{
 };
 pub use connection::{Connection, Options};
 pub use consumer::{
-    Committed, Consumer, ConsumerError, ConsumerRecord, ConsumerStats, Fetched, Polled, Start,
+    Committed, Consumer, ConsumerError, ConsumerRecord, ConsumerStats, Fetched, Polled, Seen, Start,
 };
 pub use errors::{CallError, CloseReason, ConnectError};
 pub use handshake::Versions;

@@ -19,7 +19,7 @@ use ottla_protocol::messages::metadata_response::{
 use ottla_protocol::messages::{
     ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DescribeClusterResponse,
     DescribeQuorumRequest, DescribeQuorumResponse, FindCoordinatorResponse, HeartbeatRequest,
-    HeartbeatResponse, MetadataResponse,
+    HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse,
 };
 use ottla_protocol::{ApiKey, ErrorCode};
 use script::{frame, listen};
@@ -32,6 +32,7 @@ const BROKER: &[ApiKey] = &[
     ApiKey::DescribeQuorum,
     ApiKey::FindCoordinator,
     ApiKey::Heartbeat,
+    ApiKey::InitProducerId,
 ];
 
 fn versions(apis: &[ApiKey]) -> ApiVersionsResponse {
@@ -242,10 +243,11 @@ async fn attempts_end_with_the_time_and_with_kafkas_words() {
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
-#[tokio::test]
-async fn a_coordinator_that_moves_is_looked_for_again() {
-    let beats = Arc::new(AtomicU32::new(0));
-    let count = beats.clone();
+/// A coordinator that answers everything but the first request of each kind well; how many came.
+async fn coordinator(first: ErrorCode) -> (Cluster, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let code = move || if count.fetch_add(1, Ordering::SeqCst) == 0 { first.code() } else { 0 };
     let port = broker(move |head, this| match head.api {
         ApiKey::FindCoordinator => {
             let port = this.brokers[0].port;
@@ -260,20 +262,38 @@ async fn a_coordinator_that_moves_is_looked_for_again() {
             Some(vec![frame(head, &answer)])
         }
         ApiKey::Heartbeat => {
-            let code = if count.fetch_add(1, Ordering::SeqCst) == 0 {
-                ErrorCode::NotCoordinator
-            } else {
-                ErrorCode::None
-            };
-            Some(vec![frame(head, &HeartbeatResponse { error_code: code.code(), ..Default::default() })])
+            Some(vec![frame(head, &HeartbeatResponse { error_code: code(), ..Default::default() })])
+        }
+        ApiKey::InitProducerId => {
+            let answer = InitProducerIdResponse { error_code: code(), producer_id: 7, ..Default::default() };
+            Some(vec![frame(head, &answer)])
         }
         _ => Some(vec![frame(head, &this)]),
     })
     .await;
-    let cluster = Cluster::connect(&format!("127.0.0.1:{port}"), &quick()).await.unwrap();
+    (Cluster::connect(&format!("127.0.0.1:{port}"), &quick()).await.unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_coordinator_that_moves_is_looked_for_again() {
+    let (cluster, asked) = coordinator(ErrorCode::NotCoordinator).await;
     let request = HeartbeatRequest { group_id: "g".into(), ..Default::default() };
     let answer = cluster.coordinator(CoordinatorKind::Group, "g", &request).await.unwrap();
-    assert_eq!((answer.error_code, beats.load(Ordering::SeqCst)), (0, 2));
+    assert_eq!((answer.error_code, asked.load(Ordering::SeqCst)), (0, 2));
+}
+
+#[tokio::test]
+async fn a_new_producer_waits_for_the_end_of_the_old_ones_transaction() {
+    let (cluster, asked) = coordinator(ErrorCode::ConcurrentTransactions).await;
+    let request = InitProducerIdRequest { transactional_id: Some("g".into()), ..Default::default() };
+    let answer = cluster.coordinator(CoordinatorKind::Transaction, "g", &request).await.unwrap();
+    assert_eq!((answer.error_code, answer.producer_id, asked.load(Ordering::SeqCst)), (0, 7, 2));
+    // To others it is an answer like any other.
+    let (cluster, asked) = coordinator(ErrorCode::ConcurrentTransactions).await;
+    let request = HeartbeatRequest { group_id: "g".into(), ..Default::default() };
+    let answer = cluster.coordinator(CoordinatorKind::Group, "g", &request).await.unwrap();
+    assert_eq!(answer.error_code, ErrorCode::ConcurrentTransactions.code());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

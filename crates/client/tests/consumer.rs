@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ottla_client::{Cluster, Consumer, Polled, Properties, Start, TopicPartition};
+use ottla_client::{Cluster, Consumer, Polled, Properties, Seen, Start, TopicPartition};
 use ottla_protocol::messages::api_versions_response::ApiVersion;
 use ottla_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
@@ -229,6 +229,32 @@ async fn an_assigned_partition_is_read_sought_and_reset() {
     assert!(matches!(consumer.poll(Duration::from_millis(50)).await.unwrap(), Polled::Idle));
     let ends = consumer.end_offsets(std::slice::from_ref(&partition)).await.unwrap();
     assert_eq!(ends[&partition], END);
+}
+
+#[tokio::test]
+async fn what_was_not_looked_at_is_not_committed_and_comes_again() {
+    let (cluster, told) = broker().await;
+    let mut consumer = Consumer::new(cluster, &Properties::new().with("group.id", "g")).unwrap();
+    consumer.subscribe(&["t"]).unwrap();
+    let mut fetched = loop {
+        if let Polled::Records(fetched) = consumer.poll(Duration::from_secs(5)).await.unwrap() {
+            break fetched;
+        }
+    };
+    let mut seen = Seen::default();
+    let end = fetched.for_each(|record| {
+        seen.note(record);
+        if record.record.offset == 106 { Err(()) } else { Ok(()) }
+    });
+    assert_eq!(end.unwrap(), Err(()), "in the middle of five");
+    consumer.give_back(&fetched, &seen).unwrap();
+    consumer.commit().await.unwrap();
+    assert_eq!(told.lock().commits, [(1, 107)]);
+    assert_eq!(offsets(&mut consumer).await, [107, 108, 109]);
+    // Nothing of it was looked at.
+    consumer.give_back(&fetched, &Seen::default()).unwrap();
+    assert_eq!(consumer.position(&TopicPartition::new("t", 0)), Some(105));
+    consumer.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub fn run(tally: &mut Tally) -> Result<()> {
     tally.check("dev --data-dir: a directory with other things in it stays as it is", foreign);
     tally.check("dev --ephemeral leaves nothing behind", ephemeral);
     tally.check("dev on a port that is taken says so", taken);
+    tally.check("ottla consume -G -c: a group commits what was shown, not what was fetched", counted);
     Ok(())
 }
 
@@ -89,6 +90,26 @@ fn ephemeral() -> Result<()> {
     let left: Vec<_> = fs::read_dir(&temporary)?.flatten().map(|e| e.path()).collect();
     ensure!(left.iter().all(|p| p.ends_with("ottla-logs")), "nothing is left, not {left:?}");
     Ok(())
+}
+
+fn counted() -> Result<()> {
+    let dir = scratch("dev-counted")?;
+    let [port, _] = free_ports()?;
+    let mut command = dev(&["--port", &port.to_string()]);
+    let mut node = Background::spawn(command.current_dir(&dir), dir.join("out"))?;
+    node.until("Ctrl-C")?;
+    batch::create_topic(port, "five", 1)?;
+    batch::produce(port, "five", &batch::Batch::plain(5).bytes())?;
+    let read = |count: &str| -> Result<String> {
+        let mut command = Command::new(binary());
+        command.args(["consume", "-b", &format!("localhost:{port}"), "-t", "five", "-G", "g", "-q"]);
+        let said = command.args(["-c", count, "-f", "%o "]).output()?;
+        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        Ok(String::from_utf8(said.stdout)?)
+    };
+    let (first, second) = (read("3")?, read("2")?);
+    ensure!(first == "0 1 2 " && second == "3 4 ", "'{first}', then '{second}'");
+    node.end("INT").map(drop)
 }
 
 fn taken() -> Result<()> {

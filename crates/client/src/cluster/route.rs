@@ -334,6 +334,8 @@ fn waits_for_coordinator(code: ErrorCode) -> bool {
 fn asks_again<A: Answer>(api: i16, answer: &A) -> bool {
     // Of topics' leaders whoever asks has a picture of its own; the quorum's is found like the controller.
     let of_quorum = api == ApiKey::DescribeQuorum as i16;
+    // The transaction before this one is being ended.
+    let of_transaction = api == ApiKey::InitProducerId as i16 || api == ApiKey::EndTxn as i16;
     let (mut any, mut all) = (false, true);
     answer.codes(&mut |code| {
         any = true;
@@ -341,6 +343,7 @@ fn asks_again<A: Answer>(api: i16, answer: &A) -> bool {
             waits_for_coordinator(code)
                 || matches!(code, ErrorCode::NotController | ErrorCode::ThrottlingQuotaExceeded)
                 || of_quorum && code == ErrorCode::NotLeaderOrFollower
+                || of_transaction && code == ErrorCode::ConcurrentTransactions
         });
     });
     any && all
@@ -359,9 +362,14 @@ fn passes(error: &ClusterError) -> bool {
         ClusterError::Connect { why, .. } => !matches!(why, ConnectError::Unresolved { .. }),
         ClusterError::UnknownNode(_) | ClusterError::Bootstrap { .. } => true,
         ClusterError::Code { code, .. } => {
-            use ErrorCode::{NotController, NotLeaderOrFollower, ThrottlingQuotaExceeded};
+            use ErrorCode::{
+                ConcurrentTransactions, NotController, NotLeaderOrFollower, ThrottlingQuotaExceeded,
+            };
             waits_for_coordinator(*code)
-                || matches!(code, NotController | NotLeaderOrFollower | ThrottlingQuotaExceeded)
+                || matches!(
+                    code,
+                    ConcurrentTransactions | NotController | NotLeaderOrFollower | ThrottlingQuotaExceeded
+                )
         }
         _ => false,
     }

@@ -30,6 +30,32 @@ pub struct ConsumerRecord<'a> {
     pub record: Record<'a>,
 }
 
+/// How far the records of one poll were looked at, for those who may stop in the middle of them; what was not looked at
+/// goes back with [`Consumer::give_back`](super::Consumer::give_back).
+#[derive(Debug, Default)]
+pub struct Seen(Vec<(TopicPartition, i64)>);
+
+impl Seen {
+    /// This record counts as consumed.
+    pub fn note(&mut self, record: &ConsumerRecord<'_>) {
+        let next = record.record.offset + 1;
+        match self.0.last_mut() {
+            Some((tp, behind)) if tp.partition == record.partition && tp.topic == *record.topic => {
+                *behind = next;
+            }
+            _ => {
+                let topic = record.topic.clone();
+                self.0.push((TopicPartition { topic, partition: record.partition }, next));
+            }
+        }
+    }
+
+    /// The offset behind the last record of a partition that was looked at.
+    pub(super) fn behind(&self, partition: &TopicPartition) -> Option<i64> {
+        self.0.iter().rev().find(|(seen, _)| seen == partition).map(|(_, behind)| *behind)
+    }
+}
+
 /// Batches of some partitions, in the order in which they were fetched.
 #[derive(Debug)]
 pub struct Fetched {

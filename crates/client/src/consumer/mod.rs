@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 pub use error::ConsumerError;
-pub use fetched::{ConsumerRecord, Fetched};
+pub use fetched::{ConsumerRecord, Fetched, Seen};
 
 use crate::properties::Properties;
 use crate::{Cluster, TopicPartition};
@@ -294,6 +294,18 @@ impl Consumer {
         let place = self.places.get_mut(partition);
         place.ok_or_else(|| ConsumerError::NotAssigned(partition.clone()))?.seek(to, self.eras);
         self.buffer.retain(|part| part.partition != *partition);
+        Ok(())
+    }
+
+    /// Takes back what was not looked at: the next poll hands it out again, and no commit goes beyond it.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotAssigned`] where a partition has become somebody else's.
+    pub fn give_back(&mut self, fetched: &Fetched, seen: &Seen) -> Result<(), ConsumerError> {
+        for (partition, first, _) in fetched.partitions() {
+            let next = seen.behind(partition).unwrap_or(first);
+            self.seek(partition, Start::Offset(next))?;
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Consumer, ConsumerRecord, Fetched, Polled, Start, TopicPartition};
+use ottla_client::{Consumer, ConsumerRecord, Fetched, Polled, Seen, TopicPartition};
 
 use crate::clients::{self, Signals};
 use crate::runtime::{self, Out, Stop};
@@ -135,21 +135,13 @@ impl Console {
 
     /// Shows what was fetched; true if that was the last.
     fn show(&mut self, consumer: &mut Consumer, fetched: &mut Fetched, out: &mut Out) -> Result<bool, Stop> {
-        // Where each partition's next unread record is: what is shown counts as read, nothing else does.
-        let mut read: Vec<(TopicPartition, i64)> = Vec::new();
+        // What is shown counts as read, nothing else does.
+        let mut shown = Seen::default();
         let seen = fetched.for_each(|record| {
             if self.options.max_messages.is_some_and(|most| self.count >= most) {
                 return Err(Enough::Counted);
             }
-            match read.last_mut() {
-                Some((tp, next)) if tp.partition == record.partition && tp.topic == *record.topic => {
-                    *next = record.record.offset + 1;
-                }
-                _ => read.push((
-                    TopicPartition { topic: record.topic.clone(), partition: record.partition },
-                    record.record.offset + 1,
-                )),
-            }
+            shown.note(record);
             self.one(record, out)
         })?;
         match seen {
@@ -161,16 +153,7 @@ impl Console {
                 Ok(done)
             }
             Err(why) => {
-                let rest: Vec<(TopicPartition, i64)> = fetched
-                    .partitions()
-                    .map(|(tp, first, _)| {
-                        let next = read.iter().rev().find(|(read, _)| read == tp).map(|(_, next)| *next);
-                        (tp.clone(), next.unwrap_or(first))
-                    })
-                    .collect();
-                for (tp, next) in rest {
-                    consumer.seek(&tp, Start::Offset(next))?;
-                }
+                consumer.give_back(fetched, &shown)?;
                 match why {
                     Enough::Counted => Ok(true),
                     Enough::Output(error) => Self::closed(error),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use ottla_client::{Consumer, ConsumerRecord, Polled, Role, Start, TopicPartition};
+use ottla_client::{Consumer, ConsumerRecord, Polled, Role, Seen, Start, TopicPartition};
 use serde_json::{Value, json};
 
 use super::super::{block_on, parse};
@@ -165,7 +165,7 @@ async fn work(wanted: &Arguments) -> Result<(), String> {
     let mut left = wanted.count.unwrap_or(u64::MAX);
     let terminal = io::stdout().is_terminal();
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut idle = 0;
+    let (mut idle, mut stopped) = (0, None);
     while left > 0 {
         if bounded && wanted.group.is_none() && reached(&consumer, &ends) {
             break;
@@ -177,25 +177,41 @@ async fn work(wanted: &Arguments) -> Result<(), String> {
         match polled {
             Polled::Records(mut fetched) => {
                 idle = 0;
+                // A group commits what is shown, and nothing else.
+                let mut seen = Seen::default();
+                let mut beyond = Vec::new();
                 let ended = fetched
                     .for_each(|record| {
                         let tp = TopicPartition { topic: record.topic.clone(), partition: record.partition };
                         if bounded && ends.get(&tp).is_some_and(|end| record.record.offset >= *end) {
+                            if beyond.last() != Some(&tp) {
+                                beyond.push(tp);
+                            }
                             return Ok(());
                         }
                         shown.write(&mut out, record).map_err(|error| match error.kind() {
                             io::ErrorKind::BrokenPipe => End::Pipe,
                             _ => End::Write(error),
                         })?;
+                        seen.note(record);
                         left -= 1;
                         if left == 0 { Err(End::Count) } else { Ok(()) }
                     })
                     .map_err(|error| error.to_string())?;
+                if ended.is_err() || !beyond.is_empty() {
+                    consumer.give_back(&fetched, &seen).map_err(|error| error.to_string())?;
+                    // All that was before the end has been shown, also where that end is no record's place.
+                    for tp in &beyond {
+                        consumer.seek(tp, Start::Offset(ends[tp])).map_err(|error| error.to_string())?;
+                    }
+                    consumer.pause(&beyond);
+                }
                 match ended {
                     Ok(()) => {}
-                    Err(End::Count) => break,
-                    Err(End::Pipe) => return Ok(()),
-                    Err(End::Write(error)) => return Err(format!("standard output: {error}")),
+                    Err(end) => {
+                        stopped = Some(end);
+                        break;
+                    }
                 }
                 if terminal {
                     out.flush().map_err(|error| error.to_string())?;
@@ -216,8 +232,16 @@ async fn work(wanted: &Arguments) -> Result<(), String> {
             Polled::Assigned(_) | Polled::Revoked(_) | Polled::Lost(_) => {}
         }
     }
-    out.flush().map_err(|error| error.to_string())?;
-    consumer.close().await.map_err(|error| error.to_string())
+    let flushed = match stopped {
+        Some(End::Pipe) => Ok(()),
+        Some(End::Write(error)) => Err(error),
+        Some(End::Count) | None => out.flush(),
+    };
+    consumer.close().await.map_err(|error| error.to_string())?;
+    match flushed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        _ => Ok(()),
+    }
 }
 
 async fn partitions(
