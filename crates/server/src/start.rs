@@ -40,6 +40,7 @@ struct Arguments {
 
 fn parse(args: &[OsString]) -> Result<Arguments, String> {
     let (mut daemon, mut detached, mut file, mut overrides) = (false, false, None, Vec::new());
+    let mut stray: Vec<String> = Vec::new();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         let text = arg.to_string_lossy();
@@ -56,10 +57,16 @@ fn parse(args: &[OsString]) -> Result<Arguments, String> {
                     .ok_or_else(|| format!("--override '{pair}': expected property=value"))?;
                 overrides.push((key.trim().to_owned(), value.trim().to_owned()));
             }
-            flag if flag.starts_with('-') => return Err(format!("unknown option '{flag}'\n{USAGE}")),
+            flag if flag.starts_with('-') => {
+                let name = flag.trim_start_matches('-');
+                return Err(format!("{name} is not a recognized option\n{USAGE}"));
+            }
             _ if file.is_none() => file = Some(PathBuf::from(arg)),
-            other => return Err(format!("unexpected argument '{other}'\n{USAGE}")),
+            other => stray.push(other.to_owned()),
         }
+    }
+    if !stray.is_empty() {
+        return Err(format!("Found non argument parameters: {}\n{USAGE}", stray.join(",")));
     }
     let file = file.ok_or_else(|| USAGE.to_owned())?;
     Ok(Arguments { daemon, detached, file, overrides })
@@ -243,6 +250,17 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn misuse_is_told_in_kafkas_words() {
+        let said = |words: &str| {
+            let words: Vec<std::ffi::OsString> = words.split(' ').map(Into::into).collect();
+            super::parse(&words).err().unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(said("a.properties stray words"), "Found non argument parameters: stray,words");
+        assert_eq!(said("a.properties --no-such-flag"), "no-such-flag is not a recognized option");
+        assert_eq!(said("a.properties --override node.id=2"), "");
+    }
+
     #[test]
     fn network_threads_leave_half_of_the_cores() {
         let threads = |asked, cores| super::network_threads(asked, cores);

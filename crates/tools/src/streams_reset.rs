@@ -168,7 +168,10 @@ impl Application<'_> {
             )?;
         }
         let moved = self.move_offsets(out).await;
-        if let Err(End::Thrown(_)) = moved {
+        // Kafka's tool says it of what it expects to go wrong here: files, and texts that are not what they should be.
+        if let Err(End::Thrown(thrown)) = &moved
+            && ["java.io.IOException", "java.text.ParseException"].contains(&thrown.class)
+        {
             eprintln!("ERROR: Resetting offsets failed.");
         }
         let are_there = moved?;

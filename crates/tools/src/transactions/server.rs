@@ -183,7 +183,7 @@ pub(super) async fn producers(
 fn timed_out_looking(at: &TopicPartition) -> Thrown {
     Thrown::new(
         "org.apache.kafka.common.errors.TimeoutException",
-        "Timed out waiting for a node assignment. Call: describeTopicPartitions",
+        "Timed out waiting for a node assignment. Call: describeProducers(api=METADATA)",
     )
     .caused(&format!(
         "    cause: {at} is not there, or has no leader\n    next: kafka-topics --describe --topic {}",

@@ -158,11 +158,13 @@ impl Judge<'_> {
                         world.write(name, text)?;
                     }
                 }
-                Step::Setup { tool, words, input, capture } => {
-                    for world in &mut self.worlds {
-                        world.setup(tool, words, input, capture.as_ref())?;
-                    }
-                }
+                Step::Setup(setup) => thread::scope(|scope| {
+                    let running: Vec<_> =
+                        self.worlds.iter_mut().map(|world| scope.spawn(move || world.setup(setup))).collect();
+                    running
+                        .into_iter()
+                        .try_for_each(|way| way.join().map_err(|_| anyhow!("a step broke off"))?)
+                })?,
                 Step::Apache { tool, words } => self.apache(tool, words)?,
                 Step::Copy { from, to } => {
                     for world in &self.worlds {

@@ -5,6 +5,7 @@
 //! ```text
 //! file NAME                 a file in {dir}; its lines follow as `| text`
 //! setup TOOL WORDS          our tool, the same in every way; it must succeed. `< text` lines are its input
+//!   kill SECONDS            it is killed then instead, with SIGKILL
 //! capture NAME AFTER TOOL WORDS   as setup; the word that follows AFTER in its output becomes {NAME}
 //! apache TOOL WORDS         Apache's tool, the same in every way; what becomes of it is not judged
 //! copy FROM TO              a copy of a file, below {dir}
@@ -12,6 +13,7 @@
 //! run WORDS                 an invocation that is judged. `< text` lines are its input
 //!   limit SECONDS           it may take longer than the usual limit
 //!   interrupt SECONDS       it gets SIGINT then
+//!   until TEXT              it gets SIGINT once it has said this on standard output; only where Apache's tool is a process
 //!   figures                 numbers are measured ones and masked
 //! ```
 //!
@@ -44,11 +46,23 @@ pub struct Script {
 /// One directive.
 pub enum Step {
     File { name: String, text: String },
-    Setup { tool: String, words: Vec<String>, input: String, capture: Option<(String, String)> },
+    Setup(Setup),
     Apache { tool: String, words: Vec<String> },
     Copy { from: String, to: String },
     Pause(Duration),
     Run(Run),
+}
+
+/// A step of the preparation, done with our tool.
+#[derive(Default)]
+pub struct Setup {
+    pub tool: String,
+    pub words: Vec<String>,
+    pub input: String,
+    /// A name, and the word in the output behind which its value stands.
+    pub capture: Option<(String, String)>,
+    /// It is killed then, in the middle of what it does.
+    pub kill: Option<Duration>,
 }
 
 /// One judged invocation.
@@ -60,6 +74,8 @@ pub struct Run {
     pub input: String,
     pub limit: Duration,
     pub interrupt: Option<Duration>,
+    /// Said on standard output, it is time for SIGINT.
+    pub until: Option<String>,
     pub figures: bool,
 }
 
@@ -72,6 +88,7 @@ impl Run {
             input: String::new(),
             limit: LIMIT,
             interrupt: None,
+            until: None,
             figures: false,
         })
     }
@@ -138,7 +155,7 @@ fn directive(script: &mut Script, line: &str) -> Result<()> {
             };
             ensure!(!words.is_empty(), "which tool?");
             let tool = words.remove(0);
-            script.steps.push(Step::Setup { tool, words, input: String::new(), capture });
+            script.steps.push(Step::Setup(Setup { tool, words, capture, ..Setup::default() }));
         }
         "apache" => {
             let mut words = split(rest)?;
@@ -156,18 +173,26 @@ fn directive(script: &mut Script, line: &str) -> Result<()> {
         "<" => {
             let typed = line.trim_start().strip_prefix("< ").unwrap_or_default();
             match script.steps.last_mut() {
-                Some(Step::Run(Run { input, .. }) | Step::Setup { input, .. }) => {
+                Some(Step::Run(Run { input, .. }) | Step::Setup(Setup { input, .. })) => {
                     input.push_str(typed);
                     input.push('\n');
                 }
                 _ => bail!("this input belongs to nothing"),
             }
         }
-        "limit" | "interrupt" | "figures" => {
+        "kill" => {
+            let Some(Step::Setup(setup)) = script.steps.last_mut() else { bail!("this belongs to a setup") };
+            setup.kill = Some(Duration::from_secs(rest.parse()?));
+        }
+        "limit" | "interrupt" | "until" | "figures" => {
             let Some(Step::Run(run)) = script.steps.last_mut() else { bail!("this belongs to a run") };
             match word {
                 "limit" => run.limit = Duration::from_secs(rest.parse()?),
                 "interrupt" => run.interrupt = Some(Duration::from_secs(rest.parse()?)),
+                "until" => {
+                    ensure!(script.process, "only a process can be waited for");
+                    run.until = Some(rest.to_owned());
+                }
                 _ => run.figures = true,
             }
         }
@@ -223,7 +248,7 @@ mod tests {
         .unwrap();
         assert_eq!(script.tool, "kafka-a");
         assert!(matches!(&script.steps[0], Step::File { text, .. } if text == "{\n  1\n"));
-        assert!(matches!(&script.steps[1], Step::Setup { input, .. } if input == "in \n"));
+        assert!(matches!(&script.steps[1], Step::Setup(setup) if setup.input == "in \n"));
         let names: Vec<&str> = script
             .steps
             .iter()

@@ -6,14 +6,15 @@ use std::fs;
 use std::io::{Read, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::jvm::Jvm;
 use super::masks::Own;
-use super::script::Run;
+use super::script::{Run, Setup};
 use crate::peers::{self, Jars};
 use crate::process;
 use crate::server::{Server, Site, System, binary};
@@ -155,25 +156,23 @@ impl World {
     }
 
     /// A step of the preparation, done with our tool in every world; it must succeed.
-    pub fn setup(
-        &mut self,
-        tool: &str,
-        words: &[String],
-        input: &str,
-        capture: Option<&(String, String)>,
-    ) -> Result<()> {
+    pub fn setup(&mut self, setup: &Setup) -> Result<()> {
         let mut command = Command::new(binary());
-        command.arg(tool).args(self.fill_all(words));
-        let answer = self.process(&mut command, &self.fill(input), SETUP, None)?;
+        command.arg(&setup.tool).args(self.fill_all(&setup.words));
+        let limit = setup.kill.unwrap_or(SETUP);
+        let answer = self.process(&mut command, &self.fill(&setup.input), limit, Interrupt::Never)?;
+        let expected = if setup.kill.is_some() { None } else { Some(0) };
         ensure!(
-            answer.code == Some(0),
-            "{}: {tool} {words:?} ended with {:?}\n{}{}",
+            answer.code == expected,
+            "{}: {} {:?} ended with {:?}\n{}{}",
             self.way.name(),
+            setup.tool,
+            setup.words,
             answer.code,
             answer.out,
             answer.err
         );
-        if let Some((name, after)) = capture {
+        if let Some((name, after)) = &setup.capture {
             let mut found = answer.out.split_whitespace().skip_while(|word| word != after).skip(1);
             let value = found.next().with_context(|| format!("no '{after}' in\n{}", answer.out))?;
             self.names.insert(name.clone(), value.to_owned());
@@ -191,6 +190,11 @@ impl World {
     pub fn run(&self, tool: &str, run: &Run, apache: &Apache<'_>) -> Result<Answer> {
         let words = self.fill_all(&run.words);
         let input = self.fill(&run.input);
+        let interrupt = match (&run.until, run.interrupt) {
+            (Some(text), _) => Interrupt::Said(text),
+            (None, Some(after)) => Interrupt::After(after),
+            (None, None) => Interrupt::Never,
+        };
         match self.way.tool {
             System::Apache if !apache.process => {
                 apache.jvm.run(peers::class(tool)?, &words, &input, run.limit, run.interrupt)
@@ -199,18 +203,18 @@ impl World {
                 let (tries, limit) = apache.tries.unwrap_or((1, run.limit));
                 for _ in 1..tries {
                     let mut command = peers::tool(apache.jars, tool)?;
-                    let answer = self.process(command.args(&words), &input, limit, run.interrupt)?;
+                    let answer = self.process(command.args(&words), &input, limit, interrupt)?;
                     if answer.code.is_some() {
                         return Ok(answer);
                     }
                 }
                 let mut command = peers::tool(apache.jars, tool)?;
-                self.process(command.args(words), &input, limit, run.interrupt)
+                self.process(command.args(words), &input, limit, interrupt)
             }
             System::Ottla => {
                 let mut command = Command::new(binary());
                 command.arg(tool).args(words);
-                self.process(&mut command, &input, run.limit, run.interrupt)
+                self.process(&mut command, &input, run.limit, interrupt)
             }
         }
     }
@@ -220,7 +224,7 @@ impl World {
         command: &mut Command,
         input: &str,
         limit: Duration,
-        interrupt: Option<Duration>,
+        interrupt: Interrupt<'_>,
     ) -> Result<Answer> {
         command.current_dir(&self.dir).env_remove("COLUMNS");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -229,14 +233,10 @@ impl World {
         let typed = input.to_owned();
         // A tool that does not read must not hold the judge up.
         thread::spawn(move || stdin.write_all(typed.as_bytes()));
-        let out = drain(child.stdout.take().context("its output")?);
-        let err = drain(child.stderr.take().context("its errors")?);
-        let code = ended(&mut child, limit, interrupt)?;
-        let text = |stream: thread::JoinHandle<Vec<u8>>| match stream.join() {
-            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(_) => bail!("its output cannot be read"),
-        };
-        Ok(Answer { code, out: text(out)?, err: text(err)? })
+        let out = Said::of(child.stdout.take().context("its output")?);
+        let err = Said::of(child.stderr.take().context("its errors")?);
+        let code = ended(&mut child, limit, interrupt, &out)?;
+        Ok(Answer { code, out: out.whole()?, err: err.whole()? })
     }
 }
 
@@ -249,16 +249,61 @@ pub struct Apache<'j> {
     pub tries: Option<(usize, Duration)>,
 }
 
+/// When a process gets SIGINT.
+#[derive(Clone, Copy)]
+enum Interrupt<'t> {
+    Never,
+    After(Duration),
+    /// As soon as it has said this on standard output.
+    Said(&'t str),
+}
+
+/// What a process has said so far.
+struct Said {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: thread::JoinHandle<()>,
+}
+
+impl Said {
+    fn of(mut stream: impl Read + Send + 'static) -> Said {
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let to = bytes.clone();
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut piece) {
+                to.lock().expect("not poisoned").extend_from_slice(&piece[..count]);
+            }
+        });
+        Said { bytes, reader }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.bytes.lock().expect("not poisoned")).contains(text)
+    }
+
+    /// All of it, once the process has ended.
+    fn whole(self) -> Result<String> {
+        ensure!(self.reader.join().is_ok(), "its output cannot be read");
+        Ok(String::from_utf8_lossy(&self.bytes.lock().expect("not poisoned")).into_owned())
+    }
+}
+
 /// The exit code as a shell gives it (130 after SIGINT); None when it had to be killed.
-fn ended(child: &mut Child, limit: Duration, interrupt: Option<Duration>) -> Result<Option<i32>> {
+fn ended(child: &mut Child, limit: Duration, interrupt: Interrupt<'_>, out: &Said) -> Result<Option<i32>> {
     use std::os::unix::process::ExitStatusExt as _;
     let start = Instant::now();
-    let mut status = None;
-    if let Some(after) = interrupt {
-        status = process::wait(child, after)?;
-        if status.is_none() {
-            process::signal(child.id(), "INT");
-        }
+    let mut status = match interrupt {
+        Interrupt::Never => None,
+        Interrupt::After(after) => process::wait(child, after)?,
+        Interrupt::Said(text) => loop {
+            let status = process::wait(child, Duration::from_millis(50))?;
+            if status.is_some() || start.elapsed() > limit || out.has(text) {
+                break status;
+            }
+        },
+    };
+    if status.is_none() && !matches!(interrupt, Interrupt::Never) {
+        process::signal(child.id(), "INT");
     }
     if status.is_none() {
         status = process::wait(child, limit.saturating_sub(start.elapsed()).max(Duration::from_secs(5)))?;
@@ -271,12 +316,4 @@ fn ended(child: &mut Child, limit: Duration, interrupt: Option<Duration>) -> Res
             Ok(None)
         }
     }
-}
-
-fn drain(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes);
-        bytes
-    })
 }

@@ -106,7 +106,19 @@ pub const ENTRIES: &[Expected] = &[
     tool(
         "kafka-server-start",
         "{dir}/*.properties*",
-        What::Lines(&["-err| Found non argument parameters: *", "+err| *"]),
+        What::Lines(&[
+            "+err| {dir}/missing.properties: cannot read the configuration file: No such file or directory (os error 2)",
+            "+err| controller.listener.names is missing: brokers and controllers need the name of the controllers' listener",
+            "+err| node.id is missing: every node has a number of its own",
+            "+err|     Missing required configuration \"*\" which has no default value.",
+            "+err| {dir}/wrong.properties:1: process.roles=nonsense is not allowed",
+            "+err|     Invalid value nonsense for configuration process.roles: String must be one of: broker, controller",
+            "+err|     allowed: a comma separated list of broker, controller",
+            "+err| No `meta.properties` found in {dir}/ss-fresh (have you run `kafka-storage.sh` to format the directory?)",
+            "+err| {dir}/fresh.properties:3: If process.roles contains the 'controller' role, the node id 2 must be included in *",
+            "+err| --override 'node.id': expected property=value",
+            "+err| no-such-flag is not a recognized option",
+        ]),
         "why the node does not start is told on standard error; Apache's says it in its log, left out here",
     ),
     // kafka-metadata-shell
