@@ -289,6 +289,14 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(ticks / ticks_per_second())
 }
 
+/// Processor seconds of all programs that this one has started and that have ended.
+pub fn children_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: f64 = fields[13].parse::<f64>()? + fields[14].parse::<f64>()?;
+    Ok(ticks / ticks_per_second())
+}
+
 fn ticks_per_second() -> f64 {
     let output = process::capture(Command::new("getconf").arg("CLK_TCK"), Duration::from_secs(5));
     output.ok().and_then(|o| o.stdout.trim().parse().ok()).unwrap_or(100.0)

@@ -9,6 +9,7 @@ mod load;
 mod report;
 mod scale;
 mod still;
+mod tools;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -21,7 +22,7 @@ use report::{Figures, Report};
 pub use floor::serve as serve_floor;
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--quick] [--only start|load|floor|partitions|cluster|scale] [--against apache|ottla]
+usage: cargo xtask bench [--quick] [--only start|load|floor|partitions|cluster|tools|scale] [--against apache|ottla]
 
   --quick      a tenth of the records and partitions: shows that it runs, not what is true
   --only PART  one part of it
@@ -58,7 +59,9 @@ pub fn run(words: &[&str]) -> Result<()> {
         }
     }
     ensure!(
-        only.is_none_or(|part| ["start", "load", "floor", "partitions", "cluster", "scale"].contains(&part)),
+        only.is_none_or(
+            |part| ["start", "load", "floor", "partitions", "cluster", "tools", "scale"].contains(&part)
+        ),
         "{USAGE}"
     );
     let lacking = machine::lacking(&[Need::Jdk, Need::Maven]);
@@ -72,6 +75,7 @@ pub fn run(words: &[&str]) -> Result<()> {
     let wanted = |part: &str| only.is_none_or(|only| only == part);
     let load = Load::new(jars, scale)?;
     let mut report = Report::default();
+    let both = systems.len() == 2;
     for system in systems {
         println!("-- {}", system.name());
         let mut figures = Figures::default();
@@ -92,6 +96,10 @@ pub fn run(words: &[&str]) -> Result<()> {
             scale::measure(system, scale, &mut figures)?;
         }
         report.put(system, figures);
+    }
+    ensure!(both || only != Some("tools"), "the tools are measured beside each other: without --against");
+    if wanted("tools") && both {
+        tools::measure(&load, &mut report)?;
     }
     if wanted("floor") || wanted("load") {
         println!("-- a bare loop of recv, pwritev and send");

@@ -62,6 +62,10 @@ const GOALS: &[(&str, &str, Goal)] = &[
     ("three nodes: from nothing", "", Goal::Below(500.0)),
     ("three nodes: RSS idle", "", Goal::Below(60.0)),
     ("three nodes: kill -9", "", Goal::Below(1000.0)),
+    ("kafka-topics --help", "wall time", Goal::Below(10.0)),
+    ("kafka-topics --describe", "wall time", Goal::Below(20.0)),
+    ("kafka-con", "rate", Goal::AtLeast(2.0)),
+    ("kafka-con", "CPU", Goal::AtMost(0.25)),
     ("produce ", "broker CPU", Goal::AtMost(0.25)),
     ("produce ", "rate", Goal::AtLeast(1.0)),
     ("rdkafka_performance ", "rate", Goal::AtLeast(3.0)),
@@ -94,7 +98,7 @@ struct Row {
 
 impl Report {
     pub fn put(&mut self, system: System, figures: Figures) {
-        self.sides.insert(system.name(), figures);
+        self.sides.entry(system.name()).or_default().rows.extend(figures.rows);
     }
 
     pub fn floor(&mut self, figures: Figures) {

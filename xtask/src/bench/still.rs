@@ -57,7 +57,8 @@ pub fn partitions(system: System, load: &Load, scale: Scale, figures: &mut Figur
     Ok(())
 }
 
-fn median(times: &[f64]) -> f64 {
+/// The one in the middle.
+pub fn median(times: &[f64]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
