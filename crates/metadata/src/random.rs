@@ -1,5 +1,6 @@
 //! Randomness as an input.
 
+use ottla_records::random::splitmix64;
 use uuid::Uuid;
 
 /// A source of random numbers, handed in by the caller so that a run can be repeated.
@@ -42,11 +43,7 @@ pub struct Seeded(pub u64);
 
 impl Random for Seeded {
     fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix64(&mut self.0)
     }
 }
 

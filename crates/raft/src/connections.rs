@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::random::Random;
+use ottla_records::random::Random;
+
 use crate::{Config, HostPort, Millis, NEVER};
 
 /// A peer to send to. Bootstrap servers whose id is unknown carry -2, -3, ... as in Kafka.

@@ -35,7 +35,6 @@ mod log_view;
 pub mod message;
 mod node;
 mod outcome;
-mod random;
 pub mod role;
 mod serve;
 mod transition;

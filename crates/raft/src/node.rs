@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ottla_records::ids::{LeaderEpoch, Offset};
+use ottla_records::random::Random;
 
 use crate::connections::Connections;
 use crate::message::Leader as LeaderInfo;
 use crate::outcome::{NotLeader, Proposed, RestoreError, Restored, SnapshotContent};
-use crate::random::Random;
 use crate::role::Role;
 use crate::{
     Append, Body, Config, Control, Destination, Effect, Election, Endpoints, History, LeaderAndEpoch,

@@ -20,6 +20,7 @@ pub mod fuzz;
 pub mod ids;
 pub mod legacy;
 pub mod mutant;
+pub mod random;
 pub mod record;
 pub mod uuid_text;
 pub mod validate;

@@ -9,6 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ottla_records::control::{Endpoint, LeaderChange, LeaderChangeVoter, Voter, Voters};
+use ottla_records::random::Random;
 use ottla_records::{
     BatchBuilder, Compression, Compressor, ControlRecord, Decompressor, HEADER_SIZE, Header, NewRecord, crc,
     fuzz,
@@ -67,47 +68,30 @@ fn most_held(work: impl FnOnce()) -> usize {
     (MOST.with(Cell::get) - before) as usize
 }
 
-/// A small generator (splitmix64): the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
-
 /// One to four changes: flipped bits, extreme numbers, bytes cut out, repeated, inserted or taken off the end.
 fn mutate(random: &mut Random, input: &[u8]) -> Vec<u8> {
     let mut bytes = input.to_vec();
-    for _ in 0..=random.below(4) {
-        let at = random.below(bytes.len());
-        match random.below(8) {
-            0 | 1 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
-            2 if !bytes.is_empty() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+    for _ in 0..=random.index(4) {
+        let at = random.index(bytes.len());
+        match random.index(8) {
+            0 | 1 if !bytes.is_empty() => bytes[at] ^= 1 << random.index(8),
+            2 if !bytes.is_empty() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.index(5)],
             3 => {
-                let number = [i32::MIN, -1, 0, 1, 0x7fff, i32::MAX][random.below(6)].to_be_bytes();
+                let number = [i32::MIN, -1, 0, 1, 0x7fff, i32::MAX][random.index(6)].to_be_bytes();
                 bytes.iter_mut().skip(at).zip(number).for_each(|(byte, new)| *byte = new);
             }
             4 => bytes.truncate(at),
             5 => {
-                let end = bytes.len().min(at + random.below(64));
+                let end = bytes.len().min(at + random.index(64));
                 bytes.drain(at..end);
             }
             6 => {
-                let end = bytes.len().min(at + random.below(64));
+                let end = bytes.len().min(at + random.index(64));
                 let piece = bytes[at..end].to_vec();
                 bytes.splice(at..at, piece);
             }
             _ => {
-                let piece: Vec<u8> = (0..random.below(12)).map(|_| random.next() as u8).collect();
+                let piece: Vec<u8> = (0..random.index(12)).map(|_| random.bits() as u8).collect();
                 bytes.splice(at..at, piece);
             }
         }
@@ -136,7 +120,7 @@ const FIXED: usize = 64 * 1024;
 
 /// Feeds mutations of `inputs` to `work`, which says whether an input was accepted; some must be.
 fn storm(seed: u64, inputs: &[Vec<u8>], sealed: bool, mut work: impl FnMut(&[u8]) -> bool) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut accepted = 0;
     for input in inputs {
         assert!(work(input), "the input that is mutated is itself accepted");
@@ -254,7 +238,7 @@ fn recompression() {
     for bytes in batches() {
         fuzz::recompressed(&bytes, &mut decompressor, &mut compressor, CAP);
     }
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     for input in batches() {
         for _ in 0..rounds() / 8 {
             let mut bytes = mutate(&mut random, &input);

@@ -1,5 +1,7 @@
 //! The only source of chance in a run: splitmix64 from the seed.
 
+use ottla_records::random::splitmix64;
+
 /// A generator; the same seed draws the same numbers everywhere.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -12,11 +14,7 @@ impl Random {
 
     /// Any 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix64(&mut self.0)
     }
 
     /// A number below `bound`; 0 for a bound of 0.

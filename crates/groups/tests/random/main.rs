@@ -10,7 +10,6 @@ mod support;
 
 mod checks;
 mod client;
-mod random;
 mod world;
 
 use world::World;

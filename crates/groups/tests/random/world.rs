@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use ottla_groups::{Append, Config, Effect, Request, Response, Shard};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use ottla_records::random::Random;
 
 use super::checks::Checks;
 use super::client::{Client, PARTITIONS, REBALANCE_MS, Stage};
-use super::random::Random;
 use super::support::{Log, check_encodable, show_effect};
 
 const CHURN_MS: i64 = 240_000;
@@ -51,7 +51,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> World {
-        let mut random = Random::new(seed);
+        let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03);
         let config =
             Config { initial_rebalance_delay_ms: random.below(3) as i32 * 1_000, ..Config::default() };
         let mut clients = Vec::new();

@@ -11,6 +11,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ottla_records::random::Random;
 use parking_lot::Mutex;
 
 use super::{DirEntry, Disk, DiskFile, LockError, LockGuard, OpenMode, Stat};
@@ -189,24 +190,24 @@ impl SimDisk {
     /// there. Open files and locks from before are dead. Planned faults are forgotten.
     pub fn power_on(&self, seed: u64) {
         let mut state = self.state.lock();
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let State { dirs, files, .. } = &mut *state;
         for node in files.values_mut() {
-            let keep = random.below(node.unsynced.len() as u64 + 1) as usize;
+            let keep = random.index(node.unsynced.len() + 1);
             let mut bytes = std::mem::take(&mut node.durable);
             for change in &node.unsynced[..keep] {
                 change.apply(&mut bytes);
             }
             if let Some(Change::Write { position, bytes: torn }) = node.unsynced.get(keep)
-                && random.below(2) == 0
+                && random.one_in(2)
             {
-                let part = torn[..random.below(torn.len() as u64 + 1) as usize].to_vec();
+                let part = torn[..random.index(torn.len() + 1)].to_vec();
                 Change::Write { position: *position, bytes: part }.apply(&mut bytes);
             }
             *node = Node { now: bytes.clone(), durable: bytes, unsynced: Vec::new(), ..*node };
         }
         for dir in dirs.values_mut() {
-            let keep = random.below(dir.unsynced.len() as u64 + 1) as usize;
+            let keep = random.index(dir.unsynced.len() + 1);
             let mut names = std::mem::take(&mut dir.durable);
             for (name, target) in dir.unsynced[..keep].iter().flatten() {
                 set_name(&mut names, name, *target);
@@ -234,19 +235,6 @@ impl SimDisk {
         state.boot += 1;
         state.locks.clear();
         state.faults.clear();
-    }
-}
-
-/// A small generator: splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
     }
 }
 

@@ -6,7 +6,6 @@
 
 mod clients;
 mod partitions;
-mod random;
 mod world;
 
 use world::World;

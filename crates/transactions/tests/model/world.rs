@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ottla_protocol::error_code::ErrorCode;
+use ottla_records::random::Random;
 use ottla_transactions::{
     Append, Config, Effect, Markers, Moment, Record, Request, Response, Shard, TopicPartition,
 };
 
 use crate::clients::{Client, Outcome, Step, Txn, at, error_of, is_retried};
 use crate::partitions::Partition;
-use crate::random::Random;
 
 const PARTITIONS: usize = 4;
 
@@ -57,11 +57,11 @@ fn config() -> Config {
 
 impl World {
     pub(crate) fn new(seed: u64) -> World {
-        let mut random = Random::new(seed);
+        let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1));
         let clients = (0..4)
             .map(|n| {
                 // Two clients may share an id: each takes it over from the other. All of an id are of one version.
-                let id = if random.one_in(3) { random.below(2) } else { n };
+                let id = if random.one_in(3) { random.index(2) } else { n };
                 Client::new(&format!("tx-{id}"), if id % 2 == 0 { 2 } else { 0 })
             })
             .collect();
@@ -98,11 +98,11 @@ impl World {
                 0..=7 => self.deliver(),
                 8..=11 => self.commit_one(),
                 12..=17 => {
-                    let client = self.random.below(self.clients.len());
+                    let client = self.random.index(self.clients.len());
                     self.act(client);
                 }
                 18 => {
-                    let ms = 1 + self.random.below(40) as i64;
+                    let ms = 1 + self.random.below(40);
                     self.pass(ms);
                 }
                 _ if self.random.one_in(12) => self.change_coordinator(),
@@ -139,7 +139,7 @@ impl World {
         if self.messages.is_empty() {
             return;
         }
-        let at = self.random.below(self.messages.len());
+        let at = self.random.index(self.messages.len());
         let message = self.messages.swap_remove(at);
         let is_lost = !self.is_quiet && self.random.one_in(15);
         match message {
@@ -231,7 +231,7 @@ impl World {
             self.effects();
         }
         self.waiting.clear();
-        let kept = self.random.below(self.tail.len() + 1);
+        let kept = self.random.index(self.tail.len() + 1);
         for append in std::mem::take(&mut self.tail).into_iter().take(kept) {
             self.log.extend(append.records);
         }
@@ -321,7 +321,7 @@ impl World {
         self.txns.push(Txn { written: Vec::new(), outcome: Outcome::NotCommitted });
         let txn = self.txns.len() - 1;
         self.clients[number].txn = Some(txn);
-        let partition = self.random.below(PARTITIONS);
+        let partition = self.random.index(PARTITIONS);
         self.clients[number].go(Step::Write(partition));
     }
 
@@ -349,7 +349,7 @@ impl World {
             self.txns[txn].written.push(partition);
         }
         let next = match appended {
-            Ok(()) if self.random.one_in(2) => Step::Write(self.random.below(PARTITIONS)),
+            Ok(()) if self.random.one_in(2) => Step::Write(self.random.index(PARTITIONS)),
             Ok(()) => Step::End { commit: !self.random.one_in(3) },
             // What clients may abort is aborted; it has not begun anywhere, perhaps.
             Err(_) => return self.fenced(number, Outcome::NotCommitted),
