@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::describe_groups_response::DescribedGroup;
@@ -25,14 +24,9 @@ use ottla_protocol::messages::sync_group_request::SyncGroupRequest;
 use ottla_protocol::messages::sync_group_response::SyncGroupResponse;
 use ottla_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequest;
 use ottla_protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponse;
+pub use ottla_records::coordinator::{AppendId, Record, Token};
 use ottla_records::ids::{ProducerEpoch, ProducerId};
 use uuid::Uuid;
-
-/// Names a request to the caller; the reply carries the same number. Opaque here.
-pub type Token = u64;
-
-/// Names an [`Append`]; handed back with [`Shard::appended`](crate::Shard::appended).
-pub type AppendId = u64;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,15 +124,6 @@ pub enum Response {
     ListGroups(ListGroupsResponse),
     /// To DeleteGroups.
     DeleteGroups(Vec<DeletableGroupResult>),
-}
-
-/// A record of `__consumer_offsets`, as it stands in a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Record type and key message.
-    pub key: Bytes,
-    /// Value version and value message; `None` is a tombstone.
-    pub value: Option<Bytes>,
 }
 
 /// Records to append to the shard's partition: in one batch, all or none. Several appends may share a batch,

@@ -5,18 +5,15 @@ use std::collections::VecDeque;
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_records::control::end_transaction_batch;
-use ottla_records::coordinator::{self, whole_batches};
+use ottla_records::coordinator::{self, Found, each_record, whole_batches};
 use ottla_records::ids::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
-use ottla_records::{Batch, BatchBuilder, ControlRecord, Decompressor, Moment, NewRecord, mutant};
+use ottla_records::{Batch, BatchBuilder, Decompressor, Moment, NewRecord, mutant};
 use uuid::Uuid;
 
 use crate::api::{Append, AppendId, Client, Effect, Marker, Notice, Record, Request, Response, Token};
 use crate::config::Config;
 use crate::record::ReplayError;
 use crate::shard::{Logged, Shard};
-
-/// What one record batch of coordinator records may become when it is decompressed.
-const LOAD_BATCH_BYTES: usize = 256 * 1024 * 1024;
 
 /// The partition of `__consumer_offsets` that a [`Keeper`] works on.
 pub trait Journal {
@@ -194,30 +191,19 @@ impl Keeper {
             self.uncommitted.push_back(Uncommitted { id, base_offset, end_offset });
             id
         });
-        let all = decompressor.records(batch, LOAD_BATCH_BYTES);
-        let mut records = 0;
-        for record in all.map_err(|error| LoadError::Compressed { offset: base_offset, error })? {
-            let record = record.map_err(|error| LoadError::Record { offset: base_offset, error })?;
-            if header.is_control() {
-                if let Ok(ControlRecord::EndTransaction { commit, .. }) = ControlRecord::parse(&record) {
-                    self.shard.replay_marker(header.producer_id, commit);
-                }
-                continue;
+        let producer_id = if header.is_transactional() { header.producer_id } else { NO_PRODUCER_ID };
+        each_record(decompressor, batch, &mut self.keyless, |found| match (found, id) {
+            (Found::Record { offset, key, value }, Some(id)) => {
+                self.shard.replay_uncommitted(id, base_offset, Logged { offset, producer_id, key, value })
             }
-            let Some(key) = record.key else {
-                self.keyless += 1;
-                continue;
-            };
-            let producer_id = if header.is_transactional() { header.producer_id } else { -1 };
-            let logged = Logged { offset: record.offset, producer_id, key, value: record.value };
-            let taken = match id {
-                Some(id) => self.shard.replay_uncommitted(id, base_offset, logged),
-                None => self.shard.replay(logged),
-            };
-            taken.map_err(|error| LoadError::Replay { offset: record.offset, error })?;
-            records += 1;
-        }
-        Ok(records)
+            (Found::Record { offset, key, value }, None) => {
+                self.shard.replay(Logged { offset, producer_id, key, value })
+            }
+            (Found::EndTransaction { commit }, _) => {
+                self.shard.replay_marker(header.producer_id, commit);
+                Ok(())
+            }
+        })
     }
 
     /// The log has been read to its end. [`Keeper::settle`] comes next.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::describe_transactions_response::TransactionState;
 use ottla_protocol::messages::end_txn_request::EndTxnRequest;
@@ -12,15 +11,10 @@ use ottla_protocol::messages::init_producer_id_request::InitProducerIdRequest;
 use ottla_protocol::messages::init_producer_id_response::InitProducerIdResponse;
 use ottla_protocol::messages::list_transactions_request::ListTransactionsRequest;
 use ottla_protocol::messages::list_transactions_response::ListTransactionsResponse;
+pub use ottla_records::coordinator::{AppendId, Record, Token};
 use ottla_records::ids::{ProducerEpoch, ProducerId};
 
 use crate::txn::TopicPartition;
-
-/// Names a request to the caller; the reply carries the same number. Opaque here.
-pub type Token = u64;
-
-/// Names an [`Append`]; handed back with [`Shard::appended`](crate::Shard::appended).
-pub type AppendId = u64;
 
 /// Names [`Markers`]; handed back with [`Shard::marked`](crate::Shard::marked).
 pub type MarkId = u64;
@@ -88,15 +82,6 @@ pub enum Response {
     Describe(Vec<TransactionState>),
     /// To List.
     List(ListTransactionsResponse),
-}
-
-/// A record of `__transaction_state`, as it stands in a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Record type and key message.
-    pub key: Bytes,
-    /// Value version and value message; `None` is a tombstone.
-    pub value: Option<Bytes>,
 }
 
 /// Records to append to the shard's partition: in one batch, all or none.

@@ -5,18 +5,15 @@
 use std::collections::VecDeque;
 
 use ottla_protocol::error_code::ErrorCode;
-use ottla_records::coordinator::{self, whole_batches};
+use ottla_records::coordinator::{self, Found, each_record, whole_batches};
 use ottla_records::ids::{Offset, ProducerId};
-use ottla_records::{Batch, BatchBuilder, Decompressor, Moment, NewRecord};
+use ottla_records::{BatchBuilder, Decompressor, Moment, NewRecord};
 
 use crate::api::{AppendId, Effect, MarkId, Markers, Notice, Record, Request, Response, Token};
 use crate::config::Config;
 use crate::record::ReplayError;
 use crate::shard::Shard;
 use crate::txn::TopicPartition;
-
-/// What one record batch may become when it is decompressed.
-const LOAD_BATCH_BYTES: usize = 256 * 1024 * 1024;
 
 /// The partition of `__transaction_state` that a [`Keeper`] works on.
 pub trait Journal {
@@ -161,31 +158,14 @@ impl Keeper {
     ) -> Result<(usize, Offset), LoadError> {
         let mut records = 0;
         let next = whole_batches(bytes, offset, |batch| {
-            records += self.read_batch(decompressor, batch)?;
+            records += each_record(decompressor, batch, &mut self.keyless, |found| match found {
+                Found::Record { key, value, .. } => self.shard.replay(key, value),
+                Found::EndTransaction { .. } => Ok(()),
+            })?;
             Ok(())
         })?;
         self.read_to = next;
         Ok((records, next))
-    }
-
-    fn read_batch(&mut self, decompressor: &mut Decompressor, batch: &Batch<'_>) -> Result<usize, LoadError> {
-        if batch.header().is_control() {
-            return Ok(0);
-        }
-        let base_offset = batch.header().base_offset;
-        let mut records = 0;
-        let all = decompressor.records(batch, LOAD_BATCH_BYTES);
-        for record in all.map_err(|error| LoadError::Compressed { offset: base_offset, error })? {
-            let record = record.map_err(|error| LoadError::Record { offset: base_offset, error })?;
-            let Some(key) = record.key else {
-                self.keyless += 1;
-                continue;
-            };
-            let taken = self.shard.replay(key, record.value);
-            taken.map_err(|error| LoadError::Replay { offset: record.offset, error })?;
-            records += 1;
-        }
-        Ok(records)
     }
 
     /// The log has been read to its end. [`Keeper::settle`] comes next.
@@ -255,118 +235,4 @@ impl Keeper {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ottla_protocol::messages::init_producer_id_request::InitProducerIdRequest;
-
-    /// A log in memory; records are committed when the test says so.
-    #[derive(Default)]
-    struct Memory {
-        bytes: Vec<u8>,
-        end: Offset,
-        high_watermark: Offset,
-        is_full: bool,
-    }
-
-    impl Journal for Memory {
-        fn append(&mut self, batch: &[u8], _: i32, _: i64) -> Result<Offset, ErrorCode> {
-            if self.is_full {
-                return Err(ErrorCode::NotEnoughReplicas);
-            }
-            self.bytes.extend_from_slice(&self.end.to_be_bytes());
-            self.bytes.extend_from_slice(&batch[8..]);
-            self.end += Batch::parse(batch).unwrap().header().next_offset();
-            Ok(self.end)
-        }
-
-        fn high_watermark(&self, _: i32) -> Option<Offset> {
-            Some(self.high_watermark)
-        }
-    }
-
-    const NOW: Moment = Moment { running_ms: 5, wall_ms: 1_000 };
-
-    fn settle(keeper: &mut Keeper, log: &mut Memory) -> Vec<Said> {
-        let mut all = Vec::new();
-        keeper.settle(Some(log), NOW, &mut |said| all.push(said));
-        all
-    }
-
-    fn init(id: &str) -> Request {
-        Request::InitProducerId(InitProducerIdRequest {
-            transactional_id: Some(id.into()),
-            transaction_timeout_ms: 60_000,
-            producer_id: -1,
-            producer_epoch: -1,
-            ..Default::default()
-        })
-    }
-
-    fn answers(said: &[Said]) -> Vec<(Token, i16, ProducerId, i16)> {
-        said.iter()
-            .filter_map(|said| match said {
-                Said::Reply { token, response: Response::InitProducerId(body) } => {
-                    Some((*token, body.error_code, body.producer_id, body.producer_epoch))
-                }
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn served(log: &mut Memory) -> Keeper {
-        let mut keeper = Keeper::new(Config::default(), 3);
-        let (bytes, end) = (log.bytes.clone(), log.end);
-        if end > 0 {
-            assert_eq!(keeper.read(&mut Decompressor::new(), &bytes, 0).unwrap().1, end);
-        }
-        keeper.loaded();
-        settle(&mut keeper, log);
-        keeper
-    }
-
-    #[test]
-    fn an_answer_leaves_when_the_high_watermark_passes_its_record() {
-        let mut log = Memory::default();
-        let mut keeper = served(&mut log);
-        assert!(keeper.lacks_producer_id());
-        keeper.stock(70);
-        keeper.handle(NOW, 1, init("tx"));
-        assert_eq!(answers(&settle(&mut keeper, &mut log)), []);
-        assert!(keeper.waits());
-        log.high_watermark = log.end;
-        assert_eq!(answers(&settle(&mut keeper, &mut log)), [(1, 0, 70, 0)]);
-        assert!(!keeper.waits());
-    }
-
-    #[test]
-    fn what_was_found_in_the_log_is_served_once_it_is_committed() {
-        let mut log = Memory::default();
-        let mut before = served(&mut log);
-        before.stock(70);
-        before.handle(NOW, 1, init("tx"));
-        settle(&mut before, &mut log);
-
-        let mut keeper = served(&mut log);
-        assert!(keeper.waits() && !keeper.lacks_producer_id());
-        keeper.handle(NOW, 2, init("tx"));
-        let loading = ErrorCode::CoordinatorLoadInProgress.code();
-        assert_eq!(answers(&settle(&mut keeper, &mut log)), [(2, loading, -1, -1)]);
-        log.high_watermark = log.end;
-        settle(&mut keeper, &mut log);
-        keeper.handle(NOW, 3, init("tx"));
-        settle(&mut keeper, &mut log);
-        log.high_watermark = log.end;
-        assert_eq!(answers(&settle(&mut keeper, &mut log)), [(3, 0, 70, 1)], "the next epoch, by the log");
-    }
-
-    #[test]
-    fn a_refused_record_leaves_nothing_behind() {
-        let mut log = Memory { is_full: true, ..Memory::default() };
-        let mut keeper = served(&mut log);
-        keeper.stock(70);
-        keeper.handle(NOW, 1, init("tx"));
-        let unavailable = ErrorCode::CoordinatorNotAvailable.code();
-        assert_eq!(answers(&settle(&mut keeper, &mut log)), [(1, unavailable, -1, -1)]);
-        assert_eq!((keeper.size(), keeper.waits()), (0, false));
-    }
-}
+mod tests;
