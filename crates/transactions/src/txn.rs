@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ottla_protocol::error_code::ErrorCode;
 use ottla_records::ids::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID, ProducerEpoch, ProducerId, TimestampMs};
 
 use crate::state::State;
@@ -75,6 +76,17 @@ impl Txn {
             updated_ms: now_ms,
             client_version: 0,
         }
+    }
+
+    /// Refuses whoever is not the producer that has the transactional id now.
+    pub(crate) fn check_producer(&self, id: ProducerId, epoch: ProducerEpoch) -> Result<(), ErrorCode> {
+        if self.producer_id != id {
+            return Err(ErrorCode::InvalidProducerIdMapping);
+        }
+        if self.epoch != epoch {
+            return Err(ErrorCode::ProducerFenced);
+        }
+        Ok(())
     }
 
     pub(crate) fn is_exhausted(&self) -> bool {

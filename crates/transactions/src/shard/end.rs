@@ -82,11 +82,8 @@ impl Shard {
 /// Transaction versions 0 and 1 (Kafka: `endTransactionWithTV1`).
 fn verdict_of_old(held: &Held, request: &EndTxnRequest) -> Verdict {
     let Some(txn) = &held.txn else { return Refused(ErrorCode::InvalidProducerIdMapping) };
-    if txn.producer_id != request.producer_id {
-        return Refused(ErrorCode::InvalidProducerIdMapping);
-    }
-    if txn.epoch != request.producer_epoch {
-        return Refused(ErrorCode::ProducerFenced);
+    if let Err(error) = txn.check_producer(request.producer_id, request.producer_epoch) {
+        return Refused(error);
     }
     if held.pending.is_some() {
         return Refused(ErrorCode::ConcurrentTransactions);

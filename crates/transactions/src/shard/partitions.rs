@@ -6,7 +6,16 @@ use super::Shard;
 use super::desk::Reply;
 use crate::api::{Producer, Response, Token};
 use crate::state::State;
-use crate::txn::TopicPartition;
+use crate::txn::{TopicPartition, Txn};
+
+/// Refuses who is not the id's producer, and anybody while the transaction before is being ended.
+fn check_open(txn: &Txn, producer: &Producer) -> Result<(), ErrorCode> {
+    txn.check_producer(producer.id, producer.epoch)?;
+    if txn.state.is_prepared() {
+        return Err(ErrorCode::ConcurrentTransactions);
+    }
+    Ok(())
+}
 
 impl Shard {
     pub(super) fn add_partitions(
@@ -39,15 +48,7 @@ impl Shard {
         let (Some(txn), None) = (&held.txn, &held.pending) else {
             return Err(ErrorCode::ConcurrentTransactions);
         };
-        if txn.producer_id != producer.id {
-            return Err(ErrorCode::InvalidProducerIdMapping);
-        }
-        if txn.epoch != producer.epoch {
-            return Err(ErrorCode::ProducerFenced);
-        }
-        if txn.state.is_prepared() {
-            return Err(ErrorCode::ConcurrentTransactions);
-        }
+        check_open(txn, producer)?;
         if txn.state == State::Ongoing && partitions.iter().all(|at| txn.partitions.contains(at)) {
             return Err(ErrorCode::None);
         }
@@ -76,15 +77,7 @@ impl Shard {
         }
         let held = self.ids.get(&*producer.transactional_id);
         let txn = held.and_then(|held| held.txn.as_ref()).ok_or(ErrorCode::InvalidProducerIdMapping)?;
-        if txn.producer_id != producer.id {
-            return Err(ErrorCode::InvalidProducerIdMapping);
-        }
-        if txn.epoch != producer.epoch {
-            return Err(ErrorCode::ProducerFenced);
-        }
-        if txn.state.is_prepared() {
-            return Err(ErrorCode::ConcurrentTransactions);
-        }
+        check_open(txn, producer)?;
         let answer = |at: &TopicPartition| match txn.partitions.contains(at) {
             true => ErrorCode::None,
             false => ErrorCode::TransactionAbortable,
