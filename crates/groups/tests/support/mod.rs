@@ -41,18 +41,7 @@ impl Log {
 
     /// A shard that has read this log.
     pub(crate) fn reload(&self, config: Config, now_ms: i64) -> Shard {
-        let mut shard = Shard::new(config);
-        for (offset, (record, transaction)) in (0..).zip(self.records.iter().zip(&self.transactions)) {
-            let (producer_id, marker) = *transaction;
-            if let Some(commit) = marker {
-                shard.replay_marker(producer_id, commit);
-                continue;
-            }
-            let logged = Logged { offset, producer_id, key: &record.key, value: record.value.as_deref() };
-            shard.replay(logged).unwrap();
-        }
-        shard.loaded(now_ms);
-        shard
+        self.read_up_to(config, now_ms, i64::MAX).0
     }
 
     /// A shard that has read this log while the high watermark was `high_watermark`, and the offsets of the records
