@@ -1,9 +1,12 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete: topics are looked up here, offsets live in the group's shard.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
 
 use ottla_groups::{Request, Response, offset_fetch};
 use ottla_metadata::Image;
+use ottla_metadata::image::Topic;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use ottla_protocol::messages::offset_commit_response::{
@@ -18,7 +21,6 @@ use ottla_protocol::messages::offset_fetch_response::{
 use ottla_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
 };
-use uuid::Uuid;
 
 use crate::dispatch::Call;
 use crate::handle::groups::{ask, ask_partition};
@@ -48,15 +50,14 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
         };
         topic.name = found.name.to_string();
         topic.topic_id = found.id;
-        let (partitions, missing): (Vec<_>, Vec<_>) = std::mem::take(&mut topic.partitions)
-            .into_iter()
-            .partition(|p| found.partition(p.partition_index).is_some());
-        if !missing.is_empty() {
-            let missing = OffsetCommitRequestTopic { partitions: missing, ..topic.clone() };
-            refused.push(all_refused(&missing, ErrorCode::UnknownTopicOrPartition));
-        }
+        let partitions = take_missing(Some(found), &mut topic.partitions, |p| p.partition_index);
         if !partitions.is_empty() {
-            known.push(OffsetCommitRequestTopic { partitions, ..topic });
+            let of =
+                OffsetCommitRequestTopic { name: topic.name.clone(), topic_id: topic.topic_id, partitions };
+            refused.push(all_refused(&of, ErrorCode::UnknownTopicOrPartition));
+        }
+        if !topic.partitions.is_empty() {
+            known.push(topic);
         }
     }
     if known.is_empty() {
@@ -68,18 +69,39 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let to = call.reply_to();
     Ok(Outcome::Later(Box::pin(async move {
         let Some(Response::OffsetCommit(mut body)) = answer.wait().await else { return Err(GONE) };
-        let mut places: HashMap<(String, Uuid), usize> = HashMap::new();
-        if !refused.is_empty() {
-            places.extend(body.topics.iter().enumerate().map(|(at, t)| ((t.name.clone(), t.topic_id), at)));
-        }
-        for topic in refused {
-            match places.get(&(topic.name.clone(), topic.topic_id)) {
-                Some(&same) => body.topics[same].partitions.extend(topic.partitions),
-                None => body.topics.push(topic),
-            }
-        }
+        let name = |topic: &OffsetCommitResponseTopic| (topic.name.clone(), topic.topic_id);
+        merge(&mut body.topics, refused, name, |same, more| same.partitions.extend(more.partitions));
         to.with(&body)
     })))
+}
+
+/// Takes the partitions that `topic` does not have out of a request's; a topic that does not exist has none.
+pub(super) fn take_missing<P>(
+    topic: Option<&Arc<Topic>>,
+    partitions: &mut Vec<P>,
+    index: impl Fn(&P) -> i32,
+) -> Vec<P> {
+    let is_missing = |p: &mut P| topic.is_none_or(|topic| topic.partition(index(p)).is_none());
+    partitions.extract_if(.., is_missing).collect()
+}
+
+/// Adds topics to those of an answer. Each stands in it once: one that is there already, by its name, gets more partitions.
+pub(super) fn merge<T, N: Eq + Hash>(
+    topics: &mut Vec<T>,
+    more: Vec<T>,
+    name: impl Fn(&T) -> N,
+    join: impl Fn(&mut T, T),
+) {
+    if more.is_empty() {
+        return;
+    }
+    let places: HashMap<N, usize> = topics.iter().enumerate().map(|(at, topic)| (name(topic), at)).collect();
+    for topic in more {
+        match places.get(&name(&topic)) {
+            Some(&same) => join(&mut topics[same], topic),
+            None => topics.push(topic),
+        }
+    }
 }
 
 fn all_refused(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic {
@@ -158,10 +180,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut refused = Vec::new();
     for topic in &mut request.topics {
         let found = image.topics.by_name(&topic.name);
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut topic.partitions)
-            .into_iter()
-            .partition(|p| found.is_some_and(|f| f.partition(p.partition_index).is_some()));
-        topic.partitions = kept;
+        let gone = take_missing(found, &mut topic.partitions, |p| p.partition_index);
         if !gone.is_empty() {
             let partition = |index| OffsetDeleteResponsePartition {
                 partition_index: index,
@@ -180,14 +199,8 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Outcome, Refusal> {
     Ok(Outcome::Later(Box::pin(async move {
         let Some(Response::OffsetDelete(mut body)) = answer.wait().await else { return Err(GONE) };
         if body.error_code == 0 {
-            let places: HashMap<String, usize> =
-                body.topics.iter().enumerate().map(|(at, t)| (t.name.clone(), at)).collect();
-            for topic in refused {
-                match places.get(&topic.name) {
-                    Some(&same) => body.topics[same].partitions.extend(topic.partitions),
-                    None => body.topics.push(topic),
-                }
-            }
+            let name = |topic: &OffsetDeleteResponseTopic| topic.name.clone();
+            merge(&mut body.topics, refused, name, |same, more| same.partitions.extend(more.partitions));
         } else {
             body = OffsetDeleteResponse { error_code: body.error_code, ..Default::default() };
         }

@@ -1,7 +1,5 @@
 //! TxnOffsetCommit (key 28): offsets of a group that a producer commits in its transaction.
 
-use std::collections::HashMap;
-
 use ottla_groups::{Client, Request, Response};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
@@ -14,7 +12,7 @@ use ottla_transactions::{Producer, TopicPartition};
 
 use crate::dispatch::Call;
 use crate::handle::find;
-use crate::handle::offsets::{GONE, RECORD_BYTES};
+use crate::handle::offsets::{GONE, RECORD_BYTES, merge, take_missing};
 use crate::handle::verification::{Question, Support};
 use crate::reply::{Outcome, Refusal};
 use crate::topic_names;
@@ -30,10 +28,7 @@ pub(crate) fn commit(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let mut refused = Vec::new();
     for topic in &mut request.topics {
         let found = image.topics.by_name(&topic.name);
-        let (kept, missing): (Vec<_>, Vec<_>) = std::mem::take(&mut topic.partitions)
-            .into_iter()
-            .partition(|p| found.is_some_and(|f| f.partition(p.partition_index).is_some()));
-        topic.partitions = kept;
+        let missing = take_missing(found, &mut topic.partitions, |p| p.partition_index);
         if !missing.is_empty() {
             let missing = TxnOffsetCommitRequestTopic { name: topic.name.clone(), partitions: missing };
             refused.push(all_refused(&missing, ErrorCode::UnknownTopicOrPartition));
@@ -118,14 +113,8 @@ fn merged(
     mut topics: Vec<TxnOffsetCommitResponseTopic>,
     more: Vec<TxnOffsetCommitResponseTopic>,
 ) -> Vec<TxnOffsetCommitResponseTopic> {
-    let places: HashMap<String, usize> =
-        topics.iter().enumerate().map(|(at, topic)| (topic.name.clone(), at)).collect();
-    for topic in more {
-        match places.get(&topic.name) {
-            Some(&same) => topics[same].partitions.extend(topic.partitions),
-            None => topics.push(topic),
-        }
-    }
+    let name = |topic: &TxnOffsetCommitResponseTopic| topic.name.clone();
+    merge(&mut topics, more, name, |same, more| same.partitions.extend(more.partitions));
     topics
 }
 
