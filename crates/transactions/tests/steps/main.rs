@@ -1,150 +1,16 @@
 //! What a shard answers, step by step: the tables of Kafka's coordinator.
 
+mod records;
+mod settings;
+mod stage;
+
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::end_txn_request::EndTxnRequest;
 use ottla_protocol::messages::init_producer_id_request::InitProducerIdRequest;
 use ottla_protocol::messages::list_transactions_request::ListTransactionsRequest;
-use ottla_transactions::{
-    Config, Effect, Markers, Moment, Producer, Record, Request, Response, Shard, TopicPartition,
-    unknown_states,
-};
+use ottla_transactions::{Config, Effect, Moment, Producer, Request, Response, Shard, unknown_states};
 
-const LAST_EPOCH: i16 = i16::MAX - 1;
-
-/// A shard whose records are committed at once, and whose markers are kept.
-struct Stage {
-    shard: Shard,
-    now: Moment,
-    tokens: u64,
-    fresh: i64,
-    log: Vec<Record>,
-    markers: Vec<Markers>,
-    answers: Vec<Response>,
-}
-
-fn at(partition: i32) -> TopicPartition {
-    TopicPartition::new("t", partition)
-}
-
-impl Stage {
-    fn new(config: Config) -> Stage {
-        let now = Moment { running_ms: 0, wall_ms: 1_000_000 };
-        let mut shard = Shard::new(config, 5);
-        shard.loaded(now);
-        Stage { shard, now, tokens: 0, fresh: 99, log: Vec::new(), markers: Vec::new(), answers: Vec::new() }
-    }
-
-    /// Another shard reads the log.
-    fn reload(&mut self, config: Config, coordinator_epoch: i32) {
-        self.shard = Shard::new(config, coordinator_epoch);
-        for record in &self.log {
-            self.shard.replay(&record.key, record.value.as_deref()).unwrap();
-        }
-        self.markers.clear();
-        self.shard.loaded(self.now);
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        while let Some(effect) = self.shard.poll_effect() {
-            match effect {
-                Effect::Append(append) => {
-                    self.log.extend(append.records);
-                    self.shard.appended(self.now, append.id, Ok(()));
-                }
-                Effect::Mark(markers) => self.markers.push(markers),
-                Effect::Reply { response, .. } => self.answers.push(response),
-                Effect::Notice(_) => {}
-            }
-        }
-    }
-
-    fn ask(&mut self, request: Request) -> Response {
-        if self.shard.lacks_producer_id() {
-            self.fresh += 1;
-            self.shard.stock(self.fresh);
-        }
-        self.tokens += 1;
-        self.shard.handle(self.now, self.tokens, request);
-        self.settle();
-        self.answers.pop().expect("an answer")
-    }
-
-    fn pass(&mut self, ms: i64) {
-        self.now.running_ms += ms;
-        self.now.wall_ms += ms;
-        self.shard.tick(self.now);
-        self.settle();
-    }
-
-    fn init_as(&mut self, id: &str, producer_id: i64, producer_epoch: i16) -> (ErrorCode, i64, i16) {
-        let request = InitProducerIdRequest {
-            transactional_id: Some(id.to_owned()),
-            transaction_timeout_ms: 60_000,
-            producer_id,
-            producer_epoch,
-            ..Default::default()
-        };
-        match self.ask(Request::InitProducerId(request)) {
-            Response::InitProducerId(b) => (code(b.error_code), b.producer_id, b.producer_epoch),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn init(&mut self, id: &str) -> (ErrorCode, i64, i16) {
-        self.init_as(id, -1, -1)
-    }
-
-    fn add(&mut self, id: &str, producer: (i64, i16), partitions: &[i32], client_version: i16) -> ErrorCode {
-        let producer = Producer { transactional_id: id.to_owned(), id: producer.0, epoch: producer.1 };
-        let partitions = partitions.iter().map(|partition| at(*partition)).collect();
-        match self.ask(Request::AddPartitions { producer, partitions, client_version }) {
-            Response::AddPartitions(error) => error,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn end(
-        &mut self,
-        id: &str,
-        producer: (i64, i16),
-        committed: bool,
-        client_version: i16,
-    ) -> (ErrorCode, i64, i16) {
-        let request = EndTxnRequest {
-            transactional_id: id.to_owned(),
-            producer_id: producer.0,
-            producer_epoch: producer.1,
-            committed,
-        };
-        match self.ask(Request::EndTxn { request, client_version }) {
-            Response::EndTxn(body) => (code(body.error_code), body.producer_id, body.producer_epoch),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// All markers that are on their way are written.
-    fn mark(&mut self) -> Vec<Markers> {
-        let markers = std::mem::take(&mut self.markers);
-        for markers in &markers {
-            let outcomes = markers.partitions.iter().map(|at| (at.clone(), ErrorCode::None));
-            self.shard.marked(self.now, &markers.transactional_id, markers.id, outcomes);
-        }
-        self.settle();
-        markers
-    }
-
-    fn state(&mut self, id: &str) -> String {
-        match self.ask(Request::Describe(vec![id.to_owned()])) {
-            Response::Describe(mut described) => described.remove(0).transaction_state,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn code(code: i16) -> ErrorCode {
-    ErrorCode::from_i16(code).unwrap()
-}
+use stage::{LAST_EPOCH, Stage, at, code};
 
 use ErrorCode::{
     ConcurrentTransactions, InvalidProducerIdMapping, InvalidRequest, InvalidTransactionTimeout,
@@ -384,13 +250,7 @@ fn the_record_of_a_completion_is_tried_until_it_is_stored() {
     let markers = stage.markers.remove(0);
     stage.shard.marked(stage.now, "tx", markers.id, [(at(0), Fine)]);
     for _ in 0..2 {
-        let append = loop {
-            match stage.shard.poll_effect() {
-                Some(Effect::Append(append)) => break append,
-                Some(_) => {}
-                None => panic!("a record"),
-            }
-        };
+        let append = stage.append();
         stage.shard.appended(stage.now, append.id, Err(ErrorCode::NotEnoughReplicas));
         assert_eq!(stage.add("tx", (100, 1), &[0], 2), ConcurrentTransactions);
         stage.now.running_ms += 50;
