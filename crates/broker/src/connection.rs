@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut as _;
 use ottla_protocol::{ApiKey, Listener};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
@@ -31,6 +32,9 @@ use crate::standing::Standing;
 const KEEP_BYTES: usize = 16 * 1024;
 /// The least room that is made for the rest of a frame.
 const GROW_BYTES: usize = 64 * 1024;
+/// So much of a frame that has begun is copied before what comes next, so that one call reads its rest and all behind
+/// it. The rest of what is longer comes alone.
+const CARRY_BYTES: usize = 32 * 1024;
 
 /// Responses of more bytes than this leave before further requests are looked at.
 const OUTBOX_BYTES: usize = 1024 * 1024;
@@ -202,21 +206,24 @@ impl Connection {
     /// Waits for bytes and handles the whole frames among them. A read that leaves room has emptied the socket: by
     /// way of `poll_read` the runtime knows that, and saves a call that would find nothing.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Drained, End>> {
-        if self.held.is_empty() {
+        let begun = self.held.len();
+        if begun <= CARRY_BYTES {
             let thread = self.thread.clone();
             let mut scratch = thread.scratch.borrow_mut();
-            let mut buffer = ReadBuf::new(&mut scratch);
+            let mut buffer = ReadBuf::new(&mut scratch[begun..]);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
             let read = buffer.filled().len();
             if read > 0 {
                 self.turn_bytes += read;
-                let (used, drained) = self.drain(&scratch[..read])?;
-                self.held.extend_from_slice(&scratch[used..read]);
+                scratch[..begun].copy_from_slice(&self.held);
+                let all = &scratch[..begun + read];
+                let (used, drained) = self.drain(all)?;
+                self.hold(&all[used..]);
                 return Poll::Ready(Ok(drained));
             }
         } else {
-            self.make_room()?;
-            let read = ready!(pin!(self.stream.read_buf(&mut self.held)).poll(cx))?;
+            let room = self.make_room()?;
+            let read = ready!(pin!(self.stream.read_buf(&mut (&mut self.held).limit(room))).poll(cx))?;
             if read > 0 {
                 self.turn_bytes += read;
                 return Poll::Ready(self.drain_held().map_err(End::Refused));
@@ -226,14 +233,27 @@ impl Connection {
         Poll::Ready(Ok(Drained::Dry))
     }
 
-    /// Room for the rest of the frame that has begun: never more than what has come already, and a little.
-    fn make_room(&mut self) -> Result<(), End> {
+    /// Keeps what has come of the next frames.
+    fn hold(&mut self, rest: &[u8]) {
+        self.held.clear();
+        if rest.is_empty() && self.held.capacity() > KEEP_BYTES {
+            self.thread.give_back(std::mem::take(&mut self.held));
+        }
+        self.held.extend_from_slice(rest);
+    }
+
+    /// Room for the rest of the frame that has begun: never more than what has come already, and a little. Returns how
+    /// much: one more than what is missing, so that its end shows that the socket is empty.
+    fn make_room(&mut self) -> Result<usize, End> {
         let missing = match frame_size(&self.held, self.thread.limits.request_max_bytes)? {
             Some(size) => (4 + size).saturating_sub(self.held.len()),
             None => GROW_BYTES,
         };
-        self.held.reserve_exact(missing.min(self.held.len().max(GROW_BYTES)).max(1));
-        Ok(())
+        let room = missing.min(self.held.len().max(GROW_BYTES)) + 1;
+        if self.held.capacity() - self.held.len() < room {
+            self.thread.lend(&mut self.held, room);
+        }
+        Ok(room)
     }
 
     fn drain_held(&mut self) -> Result<Drained, Refusal> {
@@ -245,7 +265,7 @@ impl Connection {
         if used == held.len() {
             held.clear();
             if held.capacity() > KEEP_BYTES {
-                held = Vec::new();
+                self.thread.give_back(std::mem::take(&mut held));
             }
         } else {
             held.drain(..used);

@@ -21,6 +21,9 @@ use crate::partition::Tools;
 
 /// Bytes of the buffer that a thread's connections read into and send from by turns.
 const SCRATCH_BYTES: usize = 256 * 1024;
+/// A buffer of a long frame that is kept for the next one is at most this large: memory that was given back costs a
+/// fault a page when it is used anew.
+const SPARE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Limits of the sockets.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,8 @@ pub(crate) struct NetThread {
     pub(crate) limits: Limits,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     pub(crate) tools: RefCell<Tools>,
+    /// An empty buffer for a long frame.
+    spare: RefCell<Vec<u8>>,
     connections: RefCell<HashMap<u64, Rc<Open>>>,
     last_connection: Cell<u64>,
     started: Instant,
@@ -92,6 +97,26 @@ impl NetThread {
         wall_ms()
     }
 
+    /// Gives `held` room for `more` bytes: in the spare buffer if that is large enough.
+    pub(crate) fn lend(&self, held: &mut Vec<u8>, more: usize) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.capacity() >= held.len() + more {
+            spare.extend_from_slice(held);
+            *held = std::mem::take(&mut *spare);
+        } else {
+            held.reserve_exact(more);
+        }
+    }
+
+    /// Takes back the buffer of a long frame.
+    pub(crate) fn give_back(&self, mut held: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if (spare.capacity()..=SPARE_BYTES).contains(&held.capacity()) {
+            held.clear();
+            *spare = held;
+        }
+    }
+
     /// Milliseconds since the thread was started.
     fn running_ms(&self) -> i64 {
         self.started.elapsed().as_millis() as i64
@@ -121,6 +146,7 @@ pub(crate) fn start(
             limits,
             scratch,
             tools,
+            spare: RefCell::default(),
             connections: RefCell::default(),
             last_connection: Cell::new(0),
             started: Instant::now(),

@@ -88,6 +88,33 @@ fn a_frame_may_be_cut_anywhere() {
 }
 
 #[test]
+fn long_frames_that_come_in_pieces_stay_apart_from_each_other_and_from_other_connections() {
+    let server = Server::with("num.network.threads=1");
+    server.topic("t", 2, &[]);
+    let mut clients = [server.client(), server.client()];
+    // Shorter and longer than what is carried, read at once, and kept for the next one.
+    let sizes = [100, 30_000, 40_000, 300_000, 900_000, 20_000, 600_000];
+    for piece in [5_000, 33_000, 100_000, 270_000] {
+        let bytes = [0, 1].map(|client: i32| {
+            let letter = ["a", "b"][client as usize];
+            let frame = |(id, size)| frame(id, 9, &produce("t", client, 1, batch(&[&letter.repeat(size)])));
+            (0..).zip(sizes).flat_map(frame).collect::<Vec<u8>>()
+        });
+        for (one, two) in bytes[0].chunks(piece).zip(bytes[1].chunks(piece)) {
+            clients[0].write(one);
+            clients[1].write(two);
+        }
+        for client in &mut clients {
+            for id in 0..sizes.len() as i32 {
+                let (answered, response) = decode::<ProduceRequest>(&client.receive_bytes(), 9);
+                // Each batch has its checksum: with a byte of another it would not be taken.
+                assert_eq!((answered, response.responses[0].partition_responses[0].error_code), (id, 0));
+            }
+        }
+    }
+}
+
+#[test]
 fn thousands_in_one_write_are_answered_in_order() {
     let server = Server::start();
     let mut client = server.client();
