@@ -49,6 +49,8 @@ pub struct Node {
     producer_ids: ProducerIds,
     /// The configuration of the file, without what was set dynamically.
     static_config: NodeConfig,
+    /// `unstable.api.versions.enable`, which every request asks for.
+    unstable_api_versions: bool,
     cluster_id: String,
     previous_broker_epoch: i64,
     dirs: Vec<Arc<Dir>>,
@@ -176,6 +178,7 @@ impl Node {
             isr_shrinks: Count::default(),
             isr_expands: Count::default(),
             static_config: config.clone(),
+            unstable_api_versions: config.settings().boolean("unstable.api.versions.enable"),
             configs: Mutex::new(BrokerConfigs::new(config.clone())),
             producer_ids: ProducerIds::default(),
             config: ArcSwap::from_pointee(config),
@@ -516,7 +519,7 @@ impl Node {
     }
 
     pub(crate) fn unstable_api_versions(&self) -> bool {
-        self.static_config.settings().boolean("unstable.api.versions.enable")
+        self.unstable_api_versions
     }
 
     pub(crate) fn kraft_version(&self) -> i16 {

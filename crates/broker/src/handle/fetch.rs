@@ -103,7 +103,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let ask = Ask { id, epoch, uses_ids, wanted, forgotten: &forgotten };
     let random = || Uuid::new_v4().as_u128() as i32;
     let planned = match fetch.replica {
-        Some(_) => session::plan_replica(call.peer, ask, most(), random),
+        Some(_) => session::plan_replica(call.peer, ask, most, random),
         None => node.sessions().plan(ask, call.now_ms(), most, random),
     };
     match planned {

@@ -32,11 +32,11 @@ pub(super) enum Served {
 pub(super) fn plan_replica(
     peer: &Peer,
     ask: Ask<'_>,
-    most: usize,
+    most: impl Fn() -> usize,
     random: impl FnOnce() -> i32,
 ) -> Result<Plan, SessionError> {
     let Ask { id, epoch, uses_ids, wanted, forgotten } = ask;
-    let is_too_large = |count: usize| count > ALWAYS_PARTITIONS && count > most;
+    let is_too_large = |count: usize| count > ALWAYS_PARTITIONS && count > most();
     let first = epoch == INITIAL_EPOCH;
     if first || epoch == FINAL_EPOCH {
         peer.standing.take();
