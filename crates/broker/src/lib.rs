@@ -11,6 +11,7 @@
 struct Readme;
 
 mod admission;
+mod anchor;
 mod cluster;
 mod config_rules;
 mod connection;
@@ -34,6 +35,7 @@ mod network;
 mod node;
 mod observe;
 mod outbox;
+mod owed;
 mod partition;
 mod reach;
 mod reply;

@@ -15,8 +15,10 @@ use tokio::task::LocalSet;
 use tracing::debug;
 
 use crate::admission::{Admission, Permit};
+use crate::anchor;
 use crate::connection::{Connection, Peer};
 use crate::node::Node;
+use crate::owed::{self, Owed};
 use crate::partition::Tools;
 
 /// Bytes of the buffer that a thread's connections read into and send from by turns.
@@ -46,6 +48,7 @@ pub(crate) struct NetThread {
     pub(crate) tools: RefCell<Tools>,
     /// An empty buffer for a long frame.
     spare: RefCell<Vec<u8>>,
+    pub(crate) owed: Rc<Owed>,
     connections: RefCell<HashMap<u64, Rc<Open>>>,
     last_connection: Cell<u64>,
     started: Instant,
@@ -147,11 +150,14 @@ pub(crate) fn start(
             scratch,
             tools,
             spare: RefCell::default(),
+            owed: Rc::default(),
             connections: RefCell::default(),
             last_connection: Cell::new(0),
             started: Instant::now(),
         });
         let local = LocalSet::new();
+        local.spawn_local(anchor::hold());
+        local.spawn_local(owed::run(thread.owed.clone()));
         local.spawn_local(sweep_idle(Rc::downgrade(&thread)));
         local.spawn_local(close_surplus(Rc::downgrade(&thread), admission));
         local.block_on(&runtime, async move {

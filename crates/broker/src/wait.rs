@@ -4,7 +4,7 @@
 //! partition forward wakes all that stand there; they look again and, if it was not enough, park again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -41,6 +41,10 @@ impl Parked {
 pub(crate) struct Hot {
     places: Mutex<Vec<u32>>,
     any: Notify,
+    /// What the fetch is known by that waits and lacks a watermark; 0 for none.
+    owed: AtomicI32,
+    /// Whether that fetch has waited long enough.
+    is_ended: AtomicBool,
 }
 
 impl Hot {
@@ -54,11 +58,33 @@ impl Hot {
         self.any.notify_one();
     }
 
-    /// Sleeps until there is a place.
+    /// Sleeps until there is a place, or the wait is ended.
     pub(crate) async fn woken(&self) {
-        while self.places.lock().is_empty() {
+        while !self.is_ended() && self.places.lock().is_empty() {
             self.any.notified().await;
         }
+    }
+
+    /// A fetch waits that lacks a watermark (0: none does).
+    pub(crate) fn owe(&self, epoch: i32) {
+        self.is_ended.store(false, Ordering::Relaxed);
+        self.owed.store(epoch, Ordering::Relaxed);
+    }
+
+    /// The fetch that waits and lacks a watermark; 0 for none.
+    pub(crate) fn owed(&self) -> i32 {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    /// The fetch that lacks a watermark is to be answered with nothing else.
+    pub(crate) fn end_wait(&self) {
+        self.is_ended.store(true, Ordering::Relaxed);
+        self.any.notify_one();
+    }
+
+    /// Whether the fetch has waited long enough.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Relaxed)
     }
 }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod session;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::dispatch::Call;
 use crate::fetch_session::{Ask, NO_SESSION, Plan, SessionError, TopicRef, Wanted};
 use crate::handle::find;
 use crate::node::Node;
+use crate::owed::Owed;
 use crate::partition::{FetchRead, Partition, Reader};
 use crate::reply::{Outcome, Refusal, Reply, ReplyTo};
 use crate::standing::Manner;
@@ -37,6 +39,7 @@ const PARTITION_BYTES: usize =
 /// A fetch whose request has been read: all that is needed to answer it, now or later.
 struct Fetch {
     node: Arc<Node>,
+    owed: Rc<Owed>,
     to: ReplyTo,
     listener_name: Arc<str>,
     /// What it names; within a session, nothing: that knows it.
@@ -85,6 +88,7 @@ pub(crate) fn handle(call: &Call<'_>) -> Result<Outcome, Refusal> {
     let max_bytes = request.max_bytes.clamp(0, node.config().requests.fetch_max_bytes) as usize;
     let mut fetch = Fetch {
         node: node.clone(),
+        owed: call.thread.owed.clone(),
         to: call.reply_to(),
         listener_name: call.peer.listener_name.clone(),
         wanted,

@@ -17,10 +17,6 @@ use crate::standing::{Look, Standing};
 /// Sessions of so many partitions need no reason.
 const ALWAYS_PARTITIONS: usize = 1_000;
 
-/// A new high watermark waits so long for records to travel with: under load it would cost each replica a second
-/// round of fetching for every batch.
-const WATERMARK_WAIT: Duration = Duration::from_millis(2);
-
 /// What becomes of a fetch in a session.
 pub(super) enum Served {
     Now(Reply),
@@ -126,17 +122,16 @@ impl InSession {
 
     /// Sleeps until there is something to say or the time is up.
     async fn wait(self, mut look: Look, wait_ms: u64) -> Result<Reply, Refusal> {
-        let mut deadline = Instant::now() + Duration::from_millis(wait_ms);
+        let deadline = Instant::now() + Duration::from_millis(wait_ms);
         let hot = self.turn.session.lock().hot();
         let missing = Some(look.missing);
-        let mut owes_watermark = false;
+        hot.owe(0);
         loop {
-            if look.owes_watermark && !owes_watermark {
-                owes_watermark = true;
-                deadline = deadline.min(Instant::now() + WATERMARK_WAIT);
+            if look.owes_watermark && hot.owed() == 0 {
+                self.fetch.owed.note(&hot, self.turn.next_epoch);
             }
             self.turn.session.lock().wait_on(&look, self.turn.first);
-            let is_over = timeout_at(deadline, hot.woken()).await.is_err();
+            let is_over = timeout_at(deadline, hot.woken()).await.is_err() || hot.is_ended();
             look = match self.look(false) {
                 Some(look) => look,
                 None => {
@@ -165,6 +160,7 @@ impl InSession {
                 drop(session);
                 return self.too_late();
             }
+            session.hot().owe(0);
             let id = if session.len() == 0 { NO_SESSION } else { session.id() };
             (session.tell(look, self.turn.first), id)
         };
