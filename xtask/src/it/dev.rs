@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Background, batch, contents, refused, scratch};
 use crate::frame;
+use crate::process;
 use crate::server::{binary, free_ports};
 use crate::tally::Tally;
 
@@ -103,9 +104,8 @@ fn counted() -> Result<()> {
     let read = |count: &str| -> Result<String> {
         let mut command = Command::new(binary());
         command.args(["consume", "-b", &format!("localhost:{port}"), "-t", "five", "-G", "g", "-q"]);
-        let said = command.args(["-c", count, "-f", "%o "]).output()?;
-        ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        Ok(String::from_utf8(said.stdout)?)
+        // Where there are no more it would wait for ever.
+        process::checked(command.args(["-c", count, "-f", "%o "]), Duration::from_secs(20))
     };
     let (first, second) = (read("3")?, read("2")?);
     ensure!(first == "0 1 2 " && second == "3 4 ", "'{first}', then '{second}'");

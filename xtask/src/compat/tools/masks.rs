@@ -12,6 +12,7 @@
 //! | `Epoch: {epoch}` | the end of the metadata log where `kafka-features` tells it |
 //! | `{number}` | where the invocation says `figures`, every number |
 //! | (shortened) | `Exception in thread "main" joptsimple.X: ` before a misuse of flags; blanks where the invocation says `figures` and where a group has a random number |
+//! | (sorted) | names of options, states and types in an error: Apache's tools have them in the order of an immutable set, which each JVM draws |
 //! | (left out) | log4j's lines, `[{time}] LEVEL ...`; a Java stack trace behind its first line |
 
 /// What a way's own world is called in its outputs.
@@ -34,6 +35,7 @@ pub fn lines(text: &str, own: &Own, figures: bool) -> Vec<String> {
         .filter(|line| !is_trace(line))
         .map(|line| if figures { numbers(line) } else { line.to_owned() })
         .map(|line| if drawn { line.split_whitespace().collect::<Vec<_>>().join(" ") } else { line })
+        .map(|line| sorted(&line).unwrap_or(line))
         .map(|line| match line.strip_prefix("Exception in thread \"main\" joptsimple.") {
             Some(misuse) => misuse.split_once(": ").map_or_else(|| line.clone(), |(_, said)| said.to_owned()),
             None => line,
@@ -81,6 +83,22 @@ fn is_trace(line: &str) -> bool {
         let rest = rest.trim_start();
         rest.starts_with("Suppressed: ") || rest.starts_with("at ") && rest.ends_with(')') || more(rest)
     }) || line.starts_with("Caused by: ")
+}
+
+/// The names that an error lists, in the order of the alphabet.
+fn sorted(line: &str) -> Option<String> {
+    const BEFORE: [&str; 5] = [
+        " of these options: ",
+        " the following options: ",
+        " the following scenarios: ",
+        " Valid states are: ",
+        " Valid types are: ",
+    ];
+    let at = BEFORE.iter().find_map(|before| line.find(before).map(|at| at + before.len()))?;
+    let (said, names) = line.split_at(at);
+    let mut names: Vec<&str> = names.split(", ").map(|name| name.trim_matches(['[', ']'])).collect();
+    names.sort_unstable();
+    Some(format!("{said}{}", names.join(", ")))
 }
 
 /// `2025-01-31 12:00:00,123`, with a `T` between, with `.` or `:` before the milliseconds, or without them.
@@ -224,6 +242,17 @@ mod tests {
         );
         assert_eq!(masked("2025-11-21 12:00:00,123 2025-11-21T12:00:00Z"), ["{time} {time}"]);
         assert_eq!(masked("Größe 1763728000"), ["Größe 1763728000"]);
+    }
+
+    #[test]
+    fn names_have_one_order() {
+        let one = masked("Option [delete] takes one of these options: [group], [all-groups]");
+        assert_eq!(one, ["Option [delete] takes one of these options: all-groups, group"]);
+        assert_eq!(
+            masked("Invalid state list 'x'. Valid states are: Stable, Dead")[0].split(": ").nth(1),
+            Some("Dead, Stable")
+        );
+        assert_eq!(masked("Stable, Dead"), ["Stable, Dead"]);
     }
 
     #[test]

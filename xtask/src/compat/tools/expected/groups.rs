@@ -16,24 +16,6 @@ pub const ENTRIES: &[Expected] = &[
         What::Lines(&["+err| org.apache.kafka.common.config.ConfigException: *"]),
         "what is wrong with the address is told beside Apache's \"Failed to create new KafkaAdminClient\"",
     ),
-    any(
-        "kafka-consumer-groups",
-        "*nonsense*",
-        What::Drawn(&[
-            "-err| Invalid * list 'nonsense'. Valid *",
-            "+err| Invalid * list 'nonsense'. Valid *",
-        ]),
-        DRAWN,
-    ),
-    any(
-        "kafka-consumer-groups",
-        "*--reset-offsets --group cg-one --topic cg-a",
-        What::Drawn(&[
-            "-err| Option '[reset-offsets]' requires one of the following scenarios: *",
-            "+err| Option '[reset-offsets]' requires one of the following scenarios: *",
-        ]),
-        DRAWN,
-    ),
     tool(
         "kafka-consumer-groups",
         "*--describe --group none*",
@@ -97,19 +79,7 @@ pub const ENTRIES: &[Expected] = &[
     ),
     // kafka-share-groups
     any("kafka-share-groups", "*", What::DrawnOrder, DRAWN),
-    any(
-        "kafka-share-groups",
-        "*nonsense",
-        What::Drawn(&["-err| Invalid state list *", "+err| Invalid state list *"]),
-        DRAWN,
-    ),
     // kafka-streams-groups
-    any(
-        "kafka-streams-groups",
-        "*nonsense",
-        What::Drawn(&["-err| Invalid state list *", "+err| Invalid state list *"]),
-        DRAWN,
-    ),
     tool(
         "kafka-streams-groups",
         "*.csv --dry-run",
