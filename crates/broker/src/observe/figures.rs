@@ -84,7 +84,7 @@ impl Node {
         for (listener, count) in open {
             tell(&CONNECTIONS, &[("listener", &listener)], count as f64);
         }
-        tell(&OFFLINE, &[], self.dirs().iter().filter(|dir| !dir.is_online()).count() as f64);
+        tell(&OFFLINE, &[], self.offline_dirs().count() as f64);
         const FREE: Family = gauge("ottla_log_directory_free_bytes", "Free bytes of a log directory's disk.");
         const SIZE: Family = gauge("ottla_log_directory_size_bytes", "Bytes of a log directory's disk.");
         let spaces: Vec<(String, (u64, u64))> = self

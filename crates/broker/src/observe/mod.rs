@@ -7,6 +7,7 @@ mod count;
 mod figures;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use ottla_config::node::fault_tolerance;
 
@@ -100,12 +101,17 @@ impl Node {
             quorum = host.quorum_obstacle(self, &status, seen.phase >= Phase::Running);
         }
         seen.notices.extend(fault_tolerance(seen.voters.len()));
-        let offline = self.dirs().iter().filter(|dir| !dir.is_online());
-        seen.notices
-            .extend(offline.map(|dir| format!("the log directory {} is offline", dir.path().display())));
+        let offline = self.offline_dirs();
+        seen.notices.extend(offline.map(|path| format!("the log directory {} is offline", path.display())));
         let is_fenced = image.broker(seen.node_id).is_some_and(|broker| broker.fenced);
         judge(&mut seen, quorum, is_fenced);
         seen
+    }
+
+    /// The log directories that failed, at the start or since.
+    fn offline_dirs(&self) -> impl Iterator<Item = &Path> {
+        let since = self.dirs().iter().filter(|dir| !dir.is_online()).map(|dir| dir.path());
+        self.failed_dirs().iter().map(|failed| failed.path.as_path()).chain(since)
     }
 
     /// Where a client in this process reaches the node: its first listener for clients, or where it has none, the

@@ -4,6 +4,7 @@ mod batches;
 mod connections;
 mod cut;
 mod fetch;
+mod figures;
 mod garbage;
 mod groups;
 mod hostile;

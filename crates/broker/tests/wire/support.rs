@@ -48,6 +48,15 @@ impl Server {
         Server::on(dir, extra.to_owned())
     }
 
+    /// A node whose second log directory cannot be used.
+    pub(crate) fn with_failed_dir(path: &Path) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        format(dir.path());
+        std::fs::write(path, "a file where a directory was").unwrap();
+        let dirs = format!("log.dirs={},{}", dir.path().display(), path.display());
+        Server::on(dir, dirs)
+    }
+
     fn on(dir: tempfile::TempDir, extra: String) -> Server {
         let listeners = match extra.contains("listeners=") {
             true => "",
@@ -56,11 +65,14 @@ impl Server {
                       inter.broker.listener.name=PLAINTEXT\n"
             }
         };
+        let dirs = match extra.contains("log.dirs=") {
+            true => String::new(),
+            false => format!("log.dirs={}\n", dir.path().display()),
+        };
         let text = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:9093\n\
-             controller.listener.names=CONTROLLER\n{listeners}log.dirs={}\noffsets.topic.num.partitions=2\n\
-             offsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n{extra}\n",
-            dir.path().display()
+             controller.listener.names=CONTROLLER\n{listeners}{dirs}offsets.topic.num.partitions=2\n\
+             offsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n{extra}\n"
         );
         let config = NodeConfig::load("test", text.as_bytes(), &[]).unwrap().config;
         Server { node: Node::start(config).unwrap(), dir: Some(dir), extra }
