@@ -318,5 +318,45 @@ mod tests {
         assert!(matches!(whole, Plan::Alone(wanted) if wanted.len() == many.len()), "served, not remembered");
         assert_eq!(begun(plan(&sessions, (0, 0), &many[1..], &[], 0)), Some(7));
         assert_eq!(plan(&sessions, (7, 1), &many[..1], &[], 0).err(), Some(SessionError::NotFound));
+        assert_eq!(plan(&sessions, (7, 2), &[], &[], 0).err(), Some(SessionError::NotFound), "it is over");
+    }
+
+    #[test]
+    fn ids_are_positive_and_nobody_elses() {
+        let sessions = Sessions::new(9);
+        let id_from = |drawn: &[i32]| {
+            let ask = Ask { id: 0, epoch: 0, uses_ids: false, wanted: vec![want(0, 0)], forgotten: &[] };
+            let mut drawn = drawn.iter();
+            begun(sessions.plan(ask, 0, || 0, || *drawn.next().expect("enough numbers")))
+        };
+        assert_eq!(id_from(&[0, i32::MIN, -2, 5]), Some(i32::MAX - 1), "none, and no sign");
+        assert_eq!(id_from(&[i32::MAX - 1, 5]), Some(5), "somebody has that one");
+    }
+
+    #[test]
+    fn a_client_that_begins_anew_leaves_its_session() {
+        let sessions = Sessions::new(1);
+        assert_eq!(begun(plan(&sessions, (0, 0), &[(0, 0)], &[], 0)), Some(7));
+        assert_eq!(begun(plan(&sessions, (7, INITIAL_EPOCH), &[(1, 0)], &[], 0)), Some(7), "in its place");
+        let next = plan(&sessions, (7, 1), &[], &[], 0).unwrap();
+        assert_eq!(looked(&next), [(1, 0)]);
+    }
+
+    #[test]
+    fn of_old_sessions_the_smallest_gives_way() {
+        let sessions = Sessions::new(2);
+        let three = [(0, 0), (1, 0), (2, 0)];
+        assert_eq!(begun(plan(&sessions, (0, 0), &three, &[], 0)), Some(7));
+        let ask = Ask { id: 0, epoch: 0, uses_ids: false, wanted: vec![want(0, 0)], forgotten: &[] };
+        assert_eq!(begun(sessions.plan(ask, 0, || 0, || 8)), Some(8));
+        let late = EVICT_AFTER_MS + 1;
+        for id in [7, 8] {
+            assert!(plan(&sessions, (id, 1), &[], &[], late).is_ok(), "both are used");
+        }
+        let ask =
+            Ask { id: 0, epoch: 0, uses_ids: false, wanted: vec![want(0, 0), want(1, 0)], forgotten: &[] };
+        assert_eq!(begun(sessions.plan(ask, late, || 0, || 9)), Some(9));
+        assert!(plan(&sessions, (7, 2), &[], &[], late).is_ok(), "the larger one stays");
+        assert_eq!(plan(&sessions, (8, 2), &[], &[], late).err(), Some(SessionError::NotFound));
     }
 }

@@ -8,12 +8,15 @@ mod clock;
 mod hosted;
 mod journal;
 mod load;
+#[cfg(test)]
+pub(crate) mod memory;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use ottla_records::coordinator::Token;
 use ottla_records::{Decompressor, Moment};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -27,9 +30,6 @@ pub(crate) use journal::Journal;
 
 /// Lines about shards that may be written at once, and the milliseconds after which there is one more.
 const LINES: (u32, i64) = (1_000, 200);
-
-/// The number of a request at its shard.
-pub(crate) type Token = u64;
 
 /// A shard and what it has on its way to its log, as a host needs it.
 pub(crate) trait Kept: Sized + Send + 'static {

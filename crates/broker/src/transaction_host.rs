@@ -2,6 +2,8 @@
 //! that they want written.
 
 mod markers;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

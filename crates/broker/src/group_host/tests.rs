@@ -1,6 +1,6 @@
 //! Shards on a partition whose high watermark the test moves.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ottla_protocol::ErrorCode;
@@ -10,109 +10,9 @@ use ottla_protocol::messages::offset_commit_request::{
 };
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::messages::{HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest};
-use ottla_records::{Batch, BatchIter};
-use parking_lot::Mutex;
 
 use super::*;
-use crate::wait::Waiters;
-
-/// A partition in memory. Records are committed when the test says so.
-#[derive(Default)]
-struct Memory {
-    state: Mutex<State>,
-    waiters: Waiters,
-    /// Everything is committed after the next read.
-    rises: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    bytes: Vec<u8>,
-    end: i64,
-    high_watermark: i64,
-    epoch: i32,
-    /// As with one replica: what is appended is committed.
-    is_alone: bool,
-}
-
-impl Journal for Memory {
-    fn append(
-        self: Arc<Self>,
-        batch: &[u8],
-        epoch: i32,
-        _now_ms: i64,
-        _check: partition::TransactionCheck,
-    ) -> Result<(i64, i64), ErrorCode> {
-        let mut state = self.state.lock();
-        if state.epoch != epoch {
-            return Err(ErrorCode::NotLeaderOrFollower);
-        }
-        let base = state.end;
-        let count = Batch::parse(batch).unwrap().header().next_offset();
-        state.bytes.extend_from_slice(&base.to_be_bytes());
-        state.bytes.extend_from_slice(&batch[8..]);
-        state.end += count;
-        if state.is_alone {
-            state.high_watermark = state.end;
-        }
-        Ok((base, state.end))
-    }
-
-    fn high_watermark(&self, leader_epoch: i32) -> Option<i64> {
-        let state = self.state.lock();
-        (state.epoch == leader_epoch).then_some(state.high_watermark)
-    }
-
-    fn range(&self) -> (i64, i64) {
-        (0, self.state.lock().end)
-    }
-
-    /// As a partition's log: from the batch that holds `offset`, cut off at the size, the first batch whole.
-    fn read(&self, offset: i64, max_bytes: usize) -> Result<Vec<u8>, String> {
-        let state = self.state.lock();
-        let mut from = 0;
-        let mut first = 0;
-        for batch in BatchIter::new(&state.bytes) {
-            let batch = batch.unwrap();
-            first = batch.size_in_bytes();
-            if batch.header().next_offset() > offset {
-                break;
-            }
-            from += first;
-        }
-        let to = (from + max_bytes.max(first)).min(state.bytes.len());
-        let read = state.bytes[from..to].to_vec();
-        let end = state.end;
-        drop(state);
-        if offset > 0 && self.rises.swap(false, Ordering::SeqCst) {
-            self.commit_up_to(end);
-        }
-        Ok(read)
-    }
-
-    fn waiters(&self) -> &Waiters {
-        &self.waiters
-    }
-}
-
-impl Memory {
-    fn commit_up_to(&self, offset: i64) {
-        self.state.lock().high_watermark = offset;
-        self.waiters.wake_all();
-    }
-
-    fn end(&self) -> i64 {
-        self.state.lock().end
-    }
-
-    /// The same log on another node.
-    fn copy(&self, epoch: i32) -> Arc<Memory> {
-        let state = self.state.lock();
-        let (bytes, end, high_watermark) = (state.bytes.clone(), state.end, state.high_watermark);
-        let state = State { bytes, end, high_watermark, epoch, is_alone: false };
-        Arc::new(Memory { state: Mutex::new(state), ..Memory::default() })
-    }
-}
+use crate::shard_host::memory::Memory;
 
 /// A host that leads partition 0 in epoch 1, and its timers.
 struct Stage {
@@ -122,8 +22,7 @@ struct Stage {
 
 impl Stage {
     fn new(is_alone: bool) -> Stage {
-        let state = State { epoch: 1, is_alone, ..State::default() };
-        Stage::on(Arc::new(Memory { state: Mutex::new(state), ..Memory::default() }), 1)
+        Stage::on(Memory::led(1, is_alone), 1)
     }
 
     fn on(log: Arc<Memory>, epoch: i32) -> Stage {

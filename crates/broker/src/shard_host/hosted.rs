@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ottla_records::Moment;
+use ottla_records::coordinator::Token;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use super::journal::Journal;
-use super::{Kept, Said, Token};
+use super::{Kept, Said};
 use crate::line_budget::{LineBudget, tame};
 
 /// The ways out of a shard: lines for the log, shards that wait for the high watermark, errands.

@@ -323,6 +323,35 @@ fn a_transaction_whose_producer_is_gone_is_aborted_in_time() {
 }
 
 #[test]
+fn a_write_that_comes_before_the_markers_waits_for_them() {
+    let server = Server::with(&format!("{SETTINGS}\nadd.partitions.to.txn.retry.backoff.max.ms=10000"));
+    server.topic("t", 2, &[]);
+    let mut client = server.client();
+    find(&mut client, "tx");
+    let mut me = init(&mut client, "tx");
+    // Often enough to come too early for once.
+    for n in 0..30 {
+        for index in 0..2 {
+            assert_eq!(write(&mut client, 12, index, records(me, 0, &["x"])), 0, "transaction {n}");
+        }
+        let (error, next) = end(&mut client, 5, me, true);
+        assert_eq!(error, 0);
+        me = next;
+    }
+}
+
+#[test]
+fn a_topic_that_is_deleted_keeps_no_transaction_open() {
+    let (_server, mut client) = started();
+    let me = init(&mut client, "tx");
+    assert_eq!(write(&mut client, 12, 0, records(me, 0, &["a"])), 0);
+    crate::topics::delete(&mut client, "t");
+    assert_eq!(end(&mut client, 5, me, true).0, 0);
+    let request = DescribeTransactionsRequest { transactional_ids: vec!["tx".into()] };
+    eventually(|| client.ask(0, &request).transaction_states[0].transaction_state == "CompleteCommit");
+}
+
+#[test]
 fn transactions_wait_for_the_brokers_that_their_topic_needs() {
     let server = Server::with("transaction.state.log.replication.factor=2");
     let mut client = server.client();
