@@ -129,3 +129,6 @@ fn with(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answe
     }
     answer
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,6 +175,26 @@ async fn ends<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ottla_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+
+    #[test]
+    fn partitions_without_a_leader_are_not_asked() {
+        let partition = |partition_index, leader_id| MetadataResponsePartition {
+            partition_index,
+            leader_id,
+            ..Default::default()
+        };
+        let id = Uuid::from_u128(7);
+        let topic = MetadataResponseTopic {
+            name: Some("t".into()),
+            topic_id: id,
+            partitions: vec![partition(0, 1), partition(1, -1)],
+            ..Default::default()
+        };
+        let known = Known::of(&MetadataResponse { topics: vec![topic], ..Default::default() });
+        assert_eq!(known.led, BTreeSet::from([TopicPartition::new("t", 0)]));
+        assert_eq!(known.names[&id], "t".into());
+    }
 
     #[test]
     fn nobody_is_ahead_and_an_unknown_end_is_no_lag() {

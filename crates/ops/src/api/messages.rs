@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use ottla_client::{Cluster, Consumer, ConsumerError, ConsumerRecord, Polled, Start, TopicPartition};
+use ottla_records::Record;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
@@ -61,6 +62,22 @@ struct Wanted {
     from: Origin,
     limit: usize,
     contains: Vec<u8>,
+}
+
+impl Wanted {
+    /// The offset to begin at in a partition with these first and next offsets, of which `found` is the one of the time
+    /// that is asked for.
+    fn start(&self, (first, next): (i64, i64), found: Option<i64>) -> i64 {
+        let from = match self.from {
+            // A filter looks further back than what it may show.
+            Origin::Latest if !self.contains.is_empty() => next - 20 * MOST,
+            Origin::Latest => next - self.limit as i64,
+            Origin::Earliest => first,
+            Origin::Offset(offset) => offset,
+            Origin::Time(_) => found.filter(|offset| *offset >= 0).unwrap_or(next),
+        };
+        from.clamp(first, next)
+    }
 }
 
 /// Records of a topic.
@@ -261,12 +278,12 @@ impl Seen {
 }
 
 /// Whether a record's key, value or a header has these bytes.
-fn contains(record: &ConsumerRecord<'_>, wanted: &[u8]) -> bool {
+fn contains(record: &Record<'_>, wanted: &[u8]) -> bool {
     let has = |bytes: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
     wanted.is_empty()
-        || record.record.key.is_some_and(has)
-        || record.record.value.is_some_and(has)
-        || record.record.headers.iter().any(|header| has(header.key) || header.value.is_some_and(has))
+        || record.key.is_some_and(has)
+        || record.value.is_some_and(has)
+        || record.headers.iter().any(|header| has(header.key) || header.value.is_some_and(has))
 }
 
 /// Reads from where it is wanted to where the partitions ended when the look began, as far as the bounds allow.
@@ -314,7 +331,7 @@ async fn read(
                 return Ok(());
             }
             seen.scanned += 1;
-            let goes_on = !contains(record, &wanted.contains) || seen.take(Shown::of(record));
+            let goes_on = !contains(&record.record, &wanted.contains) || seen.take(Shown::of(record));
             if goes_on { Ok(()) } else { Err(()) }
         });
         match ended {
@@ -341,21 +358,8 @@ async fn starts(
             extents.keys().map(|at| (at.clone(), ottla_client::OffsetSpec::Timestamp(time))).collect();
         times = cluster.list_offsets(&asked, ottla_client::Isolation::ReadUncommitted).await?;
     }
-    let start = |(at, (first, next)): (&TopicPartition, &(i64, i64))| {
-        let from = match wanted.from {
-            // A filter looks further back than what it may show.
-            Origin::Latest if !wanted.contains.is_empty() => next - 20 * MOST,
-            Origin::Latest => next - wanted.limit as i64,
-            Origin::Earliest => *first,
-            Origin::Offset(offset) => offset,
-            Origin::Time(_) => match times.get(at) {
-                Some(Ok(found)) if found.offset >= 0 => found.offset,
-                _ => *next,
-            },
-        };
-        (at.clone(), from.clamp(*first, *next))
-    };
-    Ok(extents.iter().map(start).collect())
+    let found = |at| times.get(at).and_then(|found| found.as_ref().ok()).map(|found| found.offset);
+    Ok(extents.iter().map(|(at, extent)| (at.clone(), wanted.start(*extent, found(at)))).collect())
 }
 
 impl From<ConsumerError> for Problem {
@@ -367,6 +371,7 @@ impl From<ConsumerError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ottla_records::{Batch, BatchBuilder, Header, NewRecord};
 
     fn shown(timestamp: i64, value: &str) -> Shown {
         Shown {
@@ -433,6 +438,61 @@ mod tests {
         let mut cut = vec![b'x'; SHOWN_BYTES - 1];
         cut.extend("한".as_bytes());
         assert_eq!(Text::of(&cut).text.len(), SHOWN_BYTES - 1, "cut before the character");
+    }
+
+    #[test]
+    fn a_look_begins_within_what_there_is() {
+        let start = |from, contains: &str, found| {
+            Wanted { from, limit: 50, contains: contains.into() }.start((1_000, 20_000), found)
+        };
+        assert_eq!((start(Origin::Latest, "", None), start(Origin::Latest, "x", None)), (19_950, 10_000));
+        assert_eq!(
+            (start(Origin::Earliest, "", None), start(Origin::Offset(1_234), "", None)),
+            (1_000, 1_234)
+        );
+        assert_eq!(
+            (start(Origin::Offset(3), "", None), start(Origin::Offset(70_000), "", None)),
+            (1_000, 20_000)
+        );
+        let at = |found| start(Origin::Time(1), "", found);
+        assert_eq!(
+            (at(Some(5_000)), at(Some(-1)), at(None)),
+            (5_000, 20_000, 20_000),
+            "nothing is that late"
+        );
+    }
+
+    #[test]
+    fn a_filter_looks_at_keys_values_and_headers() {
+        let headers = [Header { key: b"trace", value: Some(b"abc") }, Header { key: b"empty", value: None }];
+        let mut batch = BatchBuilder::new(0);
+        batch.append(&NewRecord {
+            headers: &headers,
+            ..NewRecord::new(1, Some(b"the key"), Some(b"a value"))
+        });
+        batch.append(&NewRecord::new(1, None, None));
+        let bytes = batch.build();
+        let batch = Batch::parse(&bytes).expect("a batch");
+        let records: Vec<_> = batch.plain_records().expect("records").map(|r| r.expect("a record")).collect();
+        for found in ["key", "value", "trace", "bc", "empty", ""] {
+            assert!(contains(&records[0], found.as_bytes()), "{found}");
+        }
+        assert!(!contains(&records[0], b"keys") && !contains(&records[1], b"a"));
+        assert!(contains(&records[1], b""));
+    }
+
+    #[test]
+    fn the_newest_is_told_first() {
+        let mut seen = seen(Origin::Earliest, 5);
+        for time in [3, 9, 5] {
+            seen.take(shown(time, "v"));
+        }
+        let wanted = Wanted { from: Origin::Earliest, limit: 5, contains: b"v".to_vec() };
+        let told = seen.told(&wanted, 2);
+        let times: Vec<_> =
+            told["messages"].as_array().expect("a list").iter().map(|m| &m["timestamp"]).collect();
+        assert_eq!(times, [9, 5, 3]);
+        assert_eq!((&told["partitions_left_out"], &told["is_filtered"]), (&json!(2), &json!(true)));
     }
 
     #[test]

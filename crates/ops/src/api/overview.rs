@@ -131,5 +131,11 @@ mod tests {
         assert_eq!(of(&view, false)["health"], json!("degraded"));
         view.troubles.insert(("t".to_owned(), 0), Trouble::Offline);
         assert_eq!(health(&view), Health::Down, "what is worse counts");
+        let told = of(&view, true);
+        assert_eq!(
+            (&told["health"], &told["partitions"]),
+            (&Value::Null, &Value::Null),
+            "a controller cannot tell"
+        );
     }
 }
