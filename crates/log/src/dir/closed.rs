@@ -282,6 +282,22 @@ mod tests {
     }
 
     #[test]
+    fn another_layout_is_not_read_and_what_does_not_fit_is_left_out() {
+        let marker = Stamp { inode: 1, changed_ns: 2 };
+        let (small, mut large) = (closed("a-0", 8), closed("b-0", 9));
+        large.snapshots = vec![1; usize::from(u16::MAX) + 1];
+        let whole = encode(marker, &[(&small, marker), (&large, marker)]);
+        let read = ClosedLogs::new(whole.clone(), marker).unwrap();
+        assert_eq!((read.len(), read.find("b-0")), (1, None));
+        assert_eq!(read.find("a-0"), Some((small, marker)));
+        let mut other = whole[..whole.len() - 4].to_vec();
+        other[MAGIC.len() - 1] += 1;
+        let crc = crc32c(&other);
+        other.extend_from_slice(&crc.to_be_bytes());
+        assert!(ClosedLogs::new(other, marker).is_none(), "a sound sum, and another magic");
+    }
+
+    #[test]
     fn a_sound_sum_over_nonsense_is_no_panic() {
         let marker = Stamp { inode: 1, changed_ns: 2 };
         let log = closed("a-0", 8);

@@ -6,6 +6,7 @@ use std::path::Path;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::dir::ClosedLog;
 use crate::fs::{DirEntry, DiskFile, LockError, LockGuard, OpenMode, RealDisk, Stamp, Stat};
 
 /// The real disk, and what was asked of it.
@@ -211,4 +212,24 @@ fn a_log_with_files_that_wait_for_their_removal_is_looked_at() {
     Log::open(&dir, &name("t"), &options()).unwrap();
     let left = std::fs::read_dir(place.path("t-0")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".deleted")), "they are removed");
+}
+
+#[test]
+fn segments_that_cannot_be_so_are_looked_at() {
+    let spoils: [(bool, fn(&mut ClosedLog)); 3] =
+        [(true, |_| {}), (false, |log| log.segments.clear()), (false, |log| log.segments.reverse())];
+    for (is_known, spoil) in spoils {
+        let place = Place::new();
+        let dir = place.dir();
+        let mut log = Log::create(&dir, &name("t"), None, &options()).unwrap();
+        fill(&mut log, 20, 5);
+        let mut closed = log.close_at_shutdown().unwrap().expect("nothing waits to be removed");
+        assert!(closed.segments.len() > 1);
+        spoil(&mut closed);
+        dir.mark_clean_shutdown(1).unwrap();
+        dir.write_closed_logs(vec![closed]).unwrap();
+        let closed = dir.closed_logs().expect("the file is there");
+        let opened = Log::open_closed(&dir, &name("t"), &options(), &closed).unwrap();
+        assert_eq!(opened.is_some(), is_known);
+    }
 }
