@@ -134,6 +134,21 @@ pub const ENTRIES: &[Expected] = &[
     ),
     any(
         "kafka-metadata-shell",
+        "*.checkpoint * /image/features",
+        What::Drawn(&[
+            "-out| *finalized_*",
+            "+out| *finalized_*",
+            "-out|   1",
+            "+out|   1",
+            "-out|   2",
+            "+out|   2",
+            "-out|   Optional*",
+            "+out|   Optional*",
+        ]),
+        LUCK,
+    ),
+    any(
+        "kafka-metadata-shell",
         "-s {dir}/shell/00000000000000000000.log *",
         What::Drawn(&[
             "-out| *: No such file or directory.",
