@@ -1,6 +1,8 @@
 //! A keeper on a log in memory.
 
 use super::*;
+use crate::api::Producer;
+use ottla_protocol::messages::end_txn_request::EndTxnRequest;
 use ottla_protocol::messages::init_producer_id_request::InitProducerIdRequest;
 use ottla_records::Batch;
 
@@ -152,6 +154,24 @@ fn in_another_epoch_with_the_same_log_the_shard_goes_on() {
     settle(&mut keeper, &mut log);
     log.high_watermark = log.end;
     assert_eq!(answers(&settle(&mut keeper, &mut log)), [(2, 0, 70, 1)], "appended in the new epoch");
+    // Markers say so, too.
+    let producer = Producer { transactional_id: "tx".into(), id: 70, epoch: 1 };
+    let partitions = vec![TopicPartition::new("t", 0)];
+    keeper.handle(NOW, 3, Request::AddPartitions { producer, partitions, client_version: 2 });
+    settle(&mut keeper, &mut log);
+    log.high_watermark = log.end;
+    settle(&mut keeper, &mut log);
+    let request =
+        EndTxnRequest { transactional_id: "tx".into(), producer_id: 70, producer_epoch: 1, committed: true };
+    keeper.handle(NOW, 4, Request::EndTxn { request, client_version: 2 });
+    settle(&mut keeper, &mut log);
+    log.high_watermark = log.end;
+    let said = settle(&mut keeper, &mut log);
+    let marks = said.iter().filter_map(|said| match said {
+        Said::Mark(markers) => Some(markers.coordinator_epoch),
+        _ => None,
+    });
+    assert_eq!(marks.collect::<Vec<_>>(), [4]);
 }
 
 #[test]
