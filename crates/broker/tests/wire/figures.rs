@@ -67,6 +67,64 @@ fn what_goes_in_and_out_is_counted_by_topic() {
 }
 
 #[test]
+fn what_a_node_holds_and_leads_is_told_by_partition_and_in_sums() {
+    let server = Server::start();
+    server.topic("t", 2, &[]);
+    server.topic("strict", 1, &[("min.insync.replicas", "2")]);
+    let mut client = server.client();
+    client.append("t", 1, batch(&["a", "b"]));
+    let all = figures(&server);
+    let sum = |name: &str| all[&format!("kafka_server_replicamanager_{name}")];
+    assert_eq!(
+        (sum("leadercount"), sum("partitioncount"), sum("underreplicatedpartitions")),
+        (3.0, 3.0, 0.0)
+    );
+    // No topic needs more replicas in sync than it has.
+    assert_eq!((sum("underminisrpartitioncount"), sum("atminisrpartitioncount")), (0.0, 3.0));
+    assert_eq!((sum("isrshrinks_total"), sum("isrexpands_total")), (0.0, 0.0));
+    let one = |name: &str, topic: &str, index: i32| {
+        all[&format!("{name}{{topic=\"{topic}\",partition=\"{index}\"}}")]
+    };
+    assert_eq!(
+        (one("kafka_log_log_logendoffset", "t", 1), one("kafka_log_log_logendoffset", "t", 0)),
+        (2.0, 0.0)
+    );
+    assert_eq!(one("kafka_log_log_logstartoffset", "t", 1), 0.0);
+    assert_eq!(one("kafka_log_log_numlogsegments", "t", 1), 1.0);
+    assert!(one("kafka_log_log_size", "t", 1) > one("kafka_log_log_size", "t", 0));
+    assert_eq!(one("kafka_topic_partition_current_offset", "t", 1), 2.0);
+    assert_eq!(one("kafka_topic_partition_oldest_offset", "t", 1), 0.0);
+    assert_eq!(one("kafka_topic_partition_leader", "t", 0), 1.0);
+    assert_eq!(one("kafka_topic_partition_leader_is_preferred", "t", 0), 1.0);
+    assert_eq!(
+        (one("kafka_topic_partition_replicas", "t", 0), one("kafka_topic_partition_in_sync_replica", "t", 0)),
+        (1.0, 1.0)
+    );
+    assert_eq!(one("kafka_cluster_partition_underreplicated", "t", 0), 0.0);
+    for topic in ["t", "strict"] {
+        assert_eq!(one("kafka_cluster_partition_underminisr", topic, 0), 0.0, "{topic}");
+        assert_eq!(one("kafka_cluster_partition_atminisr", topic, 0), 1.0, "{topic}");
+    }
+    // The controller of this one node.
+    let of = |name: &str| all[&format!("kafka_controller_kafkacontroller_{name}")];
+    assert_eq!(
+        (of("activecontrollercount"), of("activebrokercount"), of("fencedbrokercount")),
+        (1.0, 1.0, 0.0)
+    );
+    assert_eq!((of("globaltopiccount"), of("globalpartitioncount")), (2.0, 3.0));
+    assert_eq!((of("offlinepartitionscount"), of("preferredreplicaimbalancecount")), (0.0, 0.0));
+    assert_eq!((all["kafka_brokers"], all["kafka_topic_partitions{topic=\"t\"}"]), (1.0, 2.0));
+    assert_eq!(all["kafka_server_raftmetrics_current_state{state=\"leader\"}"], 1.0);
+    let raft = |name: &str| all[&format!("kafka_server_raftmetrics_{name}")];
+    assert_eq!((raft("current_leader"), raft("number_of_voters")), (1.0, 1.0));
+    assert!(raft("current_epoch") >= 1.0);
+    assert_eq!(raft("high_watermark"), raft("log_end_offset"));
+    assert!(raft("high_watermark") > 0.0);
+    assert_eq!(all["kafka_server_kafkaserver_brokerstate"], 3.0);
+    assert_eq!(all["ottla_metrics_partitions_without_figures"], 0.0);
+}
+
+#[test]
 fn a_log_directory_that_failed_is_offline_from_the_start() {
     let elsewhere = tempfile::tempdir().unwrap();
     let path = elsewhere.path().join("failed");
