@@ -216,7 +216,8 @@ fn a_log_with_files_that_wait_for_their_removal_is_looked_at() {
 
 #[test]
 fn segments_that_cannot_be_so_are_looked_at() {
-    let spoils: [(bool, fn(&mut ClosedLog)); 3] =
+    type Spoil = fn(&mut ClosedLog);
+    let spoils: [(bool, Spoil); 3] =
         [(true, |_| {}), (false, |log| log.segments.clear()), (false, |log| log.segments.reverse())];
     for (is_known, spoil) in spoils {
         let place = Place::new();
