@@ -10,7 +10,7 @@
 //! | `console-consumer-{n}`, `perf-consumer-{n}` | the random number of a group that nobody named |
 //! | `crc: {crc}` | the checksum of a batch, which depends on its time |
 //! | `Epoch: {epoch}` | the end of the metadata log where `kafka-features` tells it |
-//! | `{number}` | where the invocation says `figures`, every number |
+//! | `{number}` | where the invocation says `figures`, every number, and `NaN` |
 //! | (shortened) | `Exception in thread "main" joptsimple.X: ` before a misuse of flags; blanks where the invocation says `figures` and where a group has a random number |
 //! | (sorted) | names of options, states and types in an error: Apache's tools have them in the order of an immutable set, which each JVM draws |
 //! | (left out) | log4j's lines, `[{time}] LEVEL ...`; a Java stack trace behind its first line |
@@ -218,8 +218,9 @@ fn numbers(line: &str) -> String {
         while chars.next_if(|c| c.is_ascii_digit() || *c == '.').is_some() {}
         out.push_str("{number}");
     }
-    // Columns are as wide as their numbers.
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
+    // Columns are as wide as their numbers. What has not happened yet has no average.
+    let words = out.split_whitespace().map(|word| if word == "NaN" { "{number}" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -268,5 +269,6 @@ mod tests {
     #[test]
     fn figures_are_numbers() {
         assert_eq!(numbers("12.5 MB/s, -3 x 1-2"), "{number} MB/s, {number} x {number}-{number}");
+        assert_eq!(numbers("rate : NaN"), numbers("rate : 0.5"));
     }
 }

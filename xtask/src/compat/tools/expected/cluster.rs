@@ -32,7 +32,14 @@ pub const ENTRIES: &[Expected] = &[
     tool(
         "kafka-configs",
         "*--user cf-u*SCRAM-SHA-256*",
-        What::Lines(&["-exit 0", "-out| Completed updating config for user cf-u.", "+exit 1", "+err| *"]),
+        What::Lines(&[
+            "-exit 0",
+            "-out| Completed updating config for user cf-u.",
+            "+exit 1",
+            "+err| SCRAM credentials cannot be made by this release yet *",
+            "+err| Error while executing config command with args '*--user cf-u --delete-config SCRAM-SHA-256'",
+            "+err| *ResourceNotFoundException: Attempt to delete a user credential that does not exist*",
+        ]),
         "SCRAM credentials are not made yet, so that there is none to delete either",
     ),
     tool(

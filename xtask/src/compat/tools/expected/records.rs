@@ -52,7 +52,12 @@ pub const ENTRIES: &[Expected] = &[
     tool(
         "kafka-producer-perf-test",
         "*--print-metrics*",
-        What::Lines(&["-out| *", "+out| *"]),
+        What::Lines(&[
+            "-out| producer-*:*",
+            "-out| kafka-metrics-count:*",
+            "-out| app-info:*",
+            "+out| producer-metrics:*",
+        ]),
         "the counters are those of our producer",
     ),
     // kafka-e2e-latency
@@ -196,7 +201,12 @@ pub const ENTRIES: &[Expected] = &[
     tool(
         "kafka-consumer-perf-test",
         "*--print-metrics*",
-        What::Lines(&["-out| *", "+out| *"]),
+        What::Lines(&[
+            "-out| consumer-*:*",
+            "-out| kafka-metrics-count:*",
+            "-out| app-info:*",
+            "+out| consumer-*:*",
+        ]),
         "the counters are those of our consumer",
     ),
     // kafka-verifiable-consumer
