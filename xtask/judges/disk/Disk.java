@@ -94,6 +94,13 @@ public class Disk {
         topics.add(topic("empty", 3, Map.of()));
         topics.add(topic("deleted", 2, Map.of()));
         admin.createTopics(topics).all().get(30, TimeUnit.SECONDS);
+        // Until every leader has its log: an idempotent producer whose first batch comes too early and whose second does not
+        // never gets into order again.
+        Map<TopicPartition, OffsetSpec> all = new HashMap<>();
+        for (NewTopic topic : topics)
+            for (int p = 0; p < topic.numPartitions(); p++)
+                all.put(new TopicPartition(topic.name(), p), OffsetSpec.latest());
+        admin.listOffsets(all).all().get(30, TimeUnit.SECONDS);
         admin.deleteTopics(List.of("deleted")).all().get(30, TimeUnit.SECONDS);
     }
 
