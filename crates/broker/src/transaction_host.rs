@@ -8,6 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use ottla_config::NodeConfig;
+use ottla_metadata::Image;
 use ottla_protocol::ErrorCode;
 use ottla_records::{Decompressor, Moment};
 use ottla_transactions::{Config, Keeper, Markers, Request, Response};
@@ -138,9 +139,13 @@ pub(crate) fn settings(config: &NodeConfig, transaction_version: i16) -> Config 
 impl Node {
     /// The partition of `__transaction_state` that has a transactional id.
     pub(crate) fn transaction_partition(&self, transactional_id: &str) -> i32 {
-        let image = self.image();
-        let count = image.topics.by_name(topic_names::TRANSACTIONS).map(|t| t.partitions.len() as i32);
-        let configured = self.static_config().transactions.state_partitions;
-        ottla_groups::partition_for(transactional_id, count.unwrap_or(configured))
+        place(&self.image(), transactional_id, self.static_config().transactions.state_partitions)
     }
+}
+
+/// A topic that is there has as many partitions as it was made with; one that is still to be made will have so many as are
+/// configured.
+fn place(image: &Image, transactional_id: &str, configured: i32) -> i32 {
+    let count = image.topics.by_name(topic_names::TRANSACTIONS).map(|t| t.partitions.len() as i32);
+    ottla_groups::partition_for(transactional_id, count.unwrap_or(configured))
 }

@@ -75,7 +75,7 @@ fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
             find(Some(number), format!("`{stub}`: finish it"));
         }
         if code.contains(IGNORED) {
-            find(Some(number), "an ignored test says why: `#[ignore = \"...\"]`".into());
+            find(Some(number), format!("an ignored test says why: `{WAITS} \"...\"]`"));
         }
         // A test may count allocations, which takes an allocator of its own.
         if !map && !path.contains("/tests/") && UNSAFE.iter().any(|u| code.contains(u)) {

@@ -106,20 +106,25 @@ impl Question {
     }
 
     async fn ask_here(&self, node: &Node, index: i32) -> Vec<ErrorCode> {
-        let producer = self.producer.clone();
-        let partitions = self.partitions.iter().map(|(at, _)| at.clone()).collect();
-        let request = match self.support.joins() {
-            true => Request::AddPartitions { producer, partitions, client_version: 2 },
-            false => Request::Verify { producer, partitions },
-        };
         let count = self.partitions.len();
-        match node.transactions().ask(index, request).wait().await {
+        match node.transactions().ask(index, self.here()).wait().await {
             Some(Response::AddPartitions(error)) => vec![error; count],
             Some(Response::Verify(errors)) => errors,
             _ => vec![ErrorCode::NotCoordinator; count],
         }
     }
 
+    /// The question to a shard of this node.
+    fn here(&self) -> Request {
+        let producer = self.producer.clone();
+        let partitions = self.partitions.iter().map(|(at, _)| at.clone()).collect();
+        match self.support.joins() {
+            true => Request::AddPartitions { producer, partitions, client_version: 2 },
+            false => Request::Verify { producer, partitions },
+        }
+    }
+
+    /// The same to another node.
     fn request(&self) -> AddPartitionsToTxnRequest {
         let mut topics: Vec<AddPartitionsToTxnTopic> = Vec::new();
         for (at, _) in &self.partitions {
@@ -174,16 +179,23 @@ impl Question {
         }
     }
 
+    /// Whether the transaction before is still being ended. Clients from before version 2 try again by themselves.
+    fn is_early(&self, errors: &[ErrorCode]) -> bool {
+        self.support.joins() && errors.contains(&ErrorCode::ConcurrentTransactions)
+    }
+
     /// Asks for a produce request. While the transaction before is still being ended it asks again for a short time: a
     /// client would wait for longer, and send all its records anew.
     pub(super) async fn ask_for_produce(self, node: &Arc<Node>) -> Verdicts {
-        let settings = node.config();
-        let millis = |key| Duration::from_millis(settings.settings().int(key).max(0) as u64);
-        let deadline = Instant::now() + millis("add.partitions.to.txn.retry.backoff.max.ms");
+        let begun = Instant::now();
         let errors = loop {
             let errors = self.ask(node).await;
-            let is_early = errors.contains(&ErrorCode::ConcurrentTransactions);
-            if !self.support.joins() || !is_early || Instant::now() >= deadline {
+            if !self.is_early(&errors) {
+                break errors;
+            }
+            let config = node.config();
+            let millis = |key| Duration::from_millis(config.settings().int(key).max(0) as u64);
+            if begun.elapsed() >= millis("add.partitions.to.txn.retry.backoff.max.ms") {
                 break errors;
             }
             sleep(millis("add.partitions.to.txn.retry.backoff.ms")).await;
@@ -248,6 +260,19 @@ mod tests {
                 transaction.topics.iter().map(|t| (t.name.as_str(), t.partitions.clone())).collect();
             assert_eq!(topics, [("a", vec![0, 2]), ("b", vec![1])]);
         }
+        assert!(matches!(
+            question(Support::Joining).here(),
+            Request::AddPartitions { client_version: 2, .. }
+        ));
+        assert!(matches!(question(Support::Abortable).here(), Request::Verify { .. }));
+    }
+
+    #[test]
+    fn only_a_client_of_version_2_is_spared_the_end_of_the_transaction_before() {
+        let early = [ErrorCode::None, ErrorCode::ConcurrentTransactions];
+        assert!(question(Support::Joining).is_early(&early));
+        assert!(!question(Support::Joining).is_early(&[ErrorCode::None, ErrorCode::NotCoordinator]));
+        assert!(!question(Support::Abortable).is_early(&early));
     }
 
     #[test]

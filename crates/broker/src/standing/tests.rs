@@ -97,6 +97,33 @@ fn only_what_moved_is_looked_at() {
     let higher = |_: &Wanted| edited(|read| read.high_watermark = 6);
     assert_eq!(bench.turn(vec![want(3, 6)], higher), (vec![1, 3], vec![1, 3]));
     assert_eq!(bench.turn(vec![], higher), (vec![], vec![]));
+    bench.partitions[0].waiters().wake_all();
+    let begun_later = |_: &Wanted| edited(|read| read.log_start_offset = 4);
+    assert_eq!(bench.turn(vec![], begun_later), (vec![0], vec![0]), "a log's start is news, too");
+}
+
+#[test]
+fn news_that_is_not_worth_an_answer_yet_stays_in_the_list() {
+    let mut bench = Bench::new(2);
+    let (look, _) = bench.look(|_| quiet());
+    bench.session.tell(look, true);
+    let higher = |_: &Wanted| edited(|read| read.high_watermark = 6);
+    bench.partitions[1].waiters().wake_all();
+    let (look, _) = bench.look(higher);
+    bench.session.wait_on(&look, false);
+    let (look, looked) = bench.look(higher);
+    assert_eq!(looked, [1]);
+    assert_eq!(told(bench.session.tell(look, false)), [1]);
+}
+
+#[test]
+fn epochs_begin_again_at_1() {
+    let mut session = Standing::new(3, true);
+    session.advance();
+    assert_eq!(session.next_epoch(), 2);
+    session.next_epoch = i32::MAX;
+    session.advance();
+    assert_eq!(session.next_epoch(), 1, "0 would begin a session");
 }
 
 #[test]

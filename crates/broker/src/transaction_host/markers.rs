@@ -150,12 +150,18 @@ mod tests {
             partitions: vec![partition(3, ErrorCode::None), partition(0, ErrorCode::NotEnoughReplicas)],
         };
         let result = WritableTxnMarkerResult { producer_id: 7, topics: vec![topic] };
-        let response = WriteTxnMarkersResponse { markers: vec![result] };
+        let mut response = WriteTxnMarkersResponse { markers: vec![result] };
         let errors =
             |said: Vec<(TopicPartition, ErrorCode)>| said.into_iter().map(|(_, e)| e).collect::<Vec<_>>();
         assert_eq!(
-            errors(outcomes(partitions(), Ok(response))),
+            errors(outcomes(partitions(), Ok(response.clone()))),
             [ErrorCode::NotEnoughReplicas, ErrorCode::None, ErrorCode::UnknownServerError]
+        );
+        response.markers[0].topics[0].partitions[0].error_code = 31_000;
+        assert_eq!(
+            errors(outcomes(partitions(), Ok(response)))[1],
+            ErrorCode::UnknownServerError,
+            "of later releases"
         );
         let lost = errors(outcomes(partitions(), Err(ErrorCode::UnsupportedVersion)));
         assert_eq!(lost, [ErrorCode::NetworkException; 3]);

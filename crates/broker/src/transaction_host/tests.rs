@@ -137,9 +137,7 @@ async fn what_is_found_in_the_log_goes_on_by_the_clock() {
         let mut after = Stage::new(Config { abort_check_interval_ms: 1, ..Config::default() });
         tokio::spawn(after.host.clone().run_timers());
         let copy = log.copy(5);
-        if is_committed_at_once {
-            copy.commit_up_to(copy.end());
-        }
+        copy.commit_up_to(if is_committed_at_once { copy.end() } else { 0 });
         let loading = after.lead(0, &copy);
         after.host.load(&loading);
         let abort = soon(async {
@@ -244,6 +242,37 @@ async fn whoever_follows_the_watermark_leaves_off_when_there_is_nothing_to_wait_
         }
     })
     .await;
+}
+
+#[test]
+fn ids_lie_in_the_partitions_that_the_topic_has_whatever_is_configured() {
+    use ottla_protocol::metadata_records::{PartitionRecord, TopicRecord};
+
+    let places = |image: &Image| ["tx", "other", "third"].map(|id| place(image, id, 50));
+    assert_eq!(
+        places(&Image::default()),
+        ["tx", "other", "third"].map(|id| ottla_groups::partition_for(id, 50))
+    );
+    let mut delta = ottla_metadata::Delta::default();
+    let topic_id = uuid::Uuid::from_u128(9);
+    delta.replay(&TopicRecord { name: topic_names::TRANSACTIONS.into(), topic_id }.into()).unwrap();
+    for partition_id in 0..3 {
+        let directories = vec![uuid::Uuid::from_u128(101)];
+        let (replicas, isr) = (vec![1], vec![1]);
+        let partition = PartitionRecord {
+            partition_id,
+            topic_id,
+            replicas,
+            isr,
+            leader: 1,
+            directories,
+            ..Default::default()
+        };
+        delta.replay(&partition.into()).unwrap();
+    }
+    let made = places(delta.after());
+    assert_eq!(made, ["tx", "other", "third"].map(|id| ottla_groups::partition_for(id, 3)));
+    assert_ne!(made, places(&Image::default()), "the ids tell the counts apart");
 }
 
 #[test]
